@@ -3,3 +3,32 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+mod error;
+mod filter;
+mod frame;
+mod packet;
+mod property;
+mod reason;
+mod storage;
+mod text;
+mod time;
+mod topic;
+mod types;
+
+pub(crate) use error::Rule;
+pub use error::{EncodeError, ProtocolError};
+pub use filter::{FilterError, TopicFilter};
+pub use frame::FixedHeader;
+pub(crate) use packet::PublishParts;
+pub use packet::{
+    AckPacket, Auth, ConnAck, Connect, Disconnect, Message, Packet, Publish, SubAck, Subscribe, Subscription, UnsubAck,
+    Unsubscribe, Will,
+};
+pub use property::{Properties, PropertyId, PropertyValue};
+pub use reason::ReasonCode;
+pub use storage::Storage;
+pub use text::{Text, TextError};
+pub use time::Instant;
+pub use topic::{TopicError, TopicName};
+pub use types::{PacketId, PacketType, QoS, RetainHandling, SubscriptionId, Version};

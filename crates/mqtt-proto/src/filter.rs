@@ -1,0 +1,200 @@
+//! Topic filters: what a subscription asks for (sections 4.7 and 4.8 of 5.0, 4.7 of 3.1.1).
+
+use alloc::string::String;
+use core::{fmt, ops::Deref};
+
+use bytes::Bytes;
+
+use crate::{
+    Storage, TopicName,
+    text::{Text, TextError},
+};
+
+/// What a subscription asks for: a topic, possibly with the wildcards `+` (one level) and `#` (all that follows), or a
+/// shared subscription `$share/name/filter`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter<B: Storage = Bytes>(Text<B>);
+
+/// Why bytes are not a [`TopicFilter`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// Not a [`Text`].
+    Text(TextError),
+    /// It is empty.
+    Empty,
+    /// A `#` is not the last level, or not alone in it.
+    MultiLevel,
+    /// A `+` is not alone in its level.
+    SingleLevel,
+    /// After `$share/` there is no name without wildcards, or no filter after it.
+    Share,
+}
+
+impl<B: Storage> TopicFilter<B> {
+    /// The topic filter that these bytes are.
+    ///
+    /// # Errors
+    ///
+    /// If they are not a [`Text`], are empty, have a wildcard where none may be, or begin with `$share/` and are
+    /// not a shared subscription.
+    pub fn new(bytes: B) -> Result<Self, FilterError> {
+        let text = Text::new(bytes).map_err(FilterError::Text)?;
+        check(text.as_bytes())?;
+        Ok(Self(text))
+    }
+
+    /// The filter as `str`, with its share. The bytes are checked again, because this crate has no unsafe code:
+    /// compare [`TopicFilter::as_bytes`] where speed counts.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The bytes of the filter, with its share.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// Whether it is a shared subscription, `$share/name/filter`. (MQTT 3.x gives `$share` no meaning; brokers do.)
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.as_bytes().starts_with(SHARE)
+    }
+
+    /// The name of the share, if it is a shared subscription.
+    #[must_use]
+    pub fn share_name(&self) -> Option<&str> {
+        todo!()
+    }
+
+    /// The filter, without a share.
+    #[must_use]
+    pub fn filter(&self) -> &str {
+        todo!()
+    }
+
+    /// Whether it holds a `+` or `#`.
+    #[must_use]
+    pub fn has_wildcards(&self) -> bool {
+        crate::topic::has_wildcard(self.as_bytes())
+    }
+
+    /// Whether a message on `topic` is asked for. The share is left aside. A wildcard in the first level does not match
+    /// topics that begin with `$` (MQTT-4.7.2-1).
+    #[must_use]
+    pub fn matches<C: Storage>(&self, _topic: &TopicName<C>) -> bool {
+        todo!()
+    }
+
+    /// The storage.
+    #[must_use]
+    pub fn into_inner(self) -> B {
+        self.0.into_inner()
+    }
+
+    /// The same filter, independent of the buffer.
+    #[must_use]
+    pub fn to_shared(&self) -> TopicFilter<Bytes> {
+        TopicFilter(self.0.to_shared())
+    }
+}
+
+impl TopicFilter<Bytes> {
+    /// A topic filter known when the program is written.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a topic filter.
+    #[must_use]
+    pub fn from_static(text: &'static str) -> Self {
+        match Self::new(Bytes::from_static(text.as_bytes())) {
+            Ok(filter) => filter,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn check(_bytes: &[u8]) -> Result<(), FilterError> {
+    todo!()
+}
+
+impl<B: Storage> Deref for TopicFilter<B> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<B: Storage> AsRef<str> for TopicFilter<B> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<B: Storage> PartialEq<str> for TopicFilter<B> {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<B: Storage> PartialEq<&str> for TopicFilter<B> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl TryFrom<&str> for TopicFilter {
+    type Error = FilterError;
+
+    fn try_from(text: &str) -> Result<Self, FilterError> {
+        TopicFilter::new(text.as_bytes()).map(|text| text.to_shared())
+    }
+}
+
+impl TryFrom<String> for TopicFilter {
+    type Error = FilterError;
+
+    fn try_from(text: String) -> Result<Self, FilterError> {
+        Self::new(Bytes::from(text))
+    }
+}
+
+impl<B: Storage> TryFrom<Text<B>> for TopicFilter<B> {
+    type Error = FilterError;
+
+    fn try_from(text: Text<B>) -> Result<Self, FilterError> {
+        Self::new(text.into_inner())
+    }
+}
+
+impl<B: Storage> fmt::Display for TopicFilter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl<B: Storage> fmt::Debug for TopicFilter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(error) => error.fmt(f),
+            Self::Empty => f.write_str("a topic filter must not be empty"),
+            Self::MultiLevel => f.write_str("the wildcard # must be the last level of a topic filter, and alone in it"),
+            Self::SingleLevel => f.write_str("the wildcard + must be alone in its level of a topic filter"),
+            Self::Share => f.write_str("a shared subscription is $share/name/filter, its name without / + #"),
+        }
+    }
+}
+
+impl core::error::Error for FilterError {}
+
+const SHARE: &[u8] = b"$share/";

@@ -1,0 +1,48 @@
+//! Time as the machine sees it: milliseconds on a clock that the caller owns.
+
+use core::time::Duration;
+
+/// A moment on the caller's clock, in milliseconds since a moment of the caller's choice.
+///
+/// The machine never reads a clock. Only differences count, so any monotonic clock will do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin of the clock.
+    pub const ZERO: Self = Self(0);
+
+    /// The moment `millis` milliseconds after the origin of the caller's clock.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the origin of the caller's clock.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `duration` later, rounded up to a whole millisecond; the last representable moment when there is none.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+
+    /// Time from `earlier` to this moment; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl core::ops::Add<Duration> for Instant {
+    type Output = Self;
+
+    /// [`Instant::after`].
+    fn add(self, duration: Duration) -> Self {
+        self.after(duration)
+    }
+}

@@ -1,0 +1,174 @@
+//! Topic names: where a message is published (section 4.7 of both standards).
+
+use alloc::string::String;
+use core::{fmt, ops::Deref};
+
+use bytes::Bytes;
+
+use crate::{
+    Storage,
+    text::{Text, TextError},
+};
+
+/// The topic of a message: a [`Text`] of at least one character, without the wildcards `+` and `#`.
+///
+/// Inside a decoded PUBLISH with a Topic Alias, and only there, it may be empty.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName<B: Storage = Bytes>(Text<B>);
+
+/// Why bytes are not a [`TopicName`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// Not a [`Text`].
+    Text(TextError),
+    /// It is empty.
+    Empty,
+    /// It holds a `+` or `#`.
+    Wildcard,
+}
+
+impl<B: Storage> TopicName<B> {
+    /// The topic name that these bytes are.
+    ///
+    /// # Errors
+    ///
+    /// If they are not a [`Text`], are empty, or hold a wildcard.
+    pub fn new(bytes: B) -> Result<Self, TopicError> {
+        let text = Text::new(bytes).map_err(TopicError::Text)?;
+        if text.as_bytes().is_empty() {
+            return Err(TopicError::Empty); // MQTT-4.7.3-1
+        }
+        if has_wildcard(text.as_bytes()) {
+            return Err(TopicError::Wildcard); // MQTT-4.7.0-1
+        }
+        Ok(Self(text))
+    }
+
+    /// Bytes that have been checked; empty only for a PUBLISH with a Topic Alias.
+    #[inline]
+    pub(crate) fn trusted(bytes: B) -> Self {
+        Self(Text::trusted(bytes))
+    }
+
+    /// The topic name as `str`. The bytes are checked again, because this crate has no unsafe code:
+    /// compare [`TopicName::as_bytes`] where speed counts.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The bytes of the topic name.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The storage.
+    #[must_use]
+    pub fn into_inner(self) -> B {
+        self.0.into_inner()
+    }
+
+    /// The same topic name, independent of the buffer.
+    #[must_use]
+    pub fn to_shared(&self) -> TopicName<Bytes> {
+        TopicName(self.0.to_shared())
+    }
+}
+
+impl TopicName<Bytes> {
+    /// A topic name known when the program is written.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a topic name.
+    #[must_use]
+    pub fn from_static(text: &'static str) -> Self {
+        match Self::new(Bytes::from_static(text.as_bytes())) {
+            Ok(topic) => topic,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Whether a `+` or `#` is among the bytes.
+#[inline]
+pub(crate) fn has_wildcard(bytes: &[u8]) -> bool {
+    bytes.iter().any(|&byte| byte == b'+' || byte == b'#')
+}
+
+impl<B: Storage> Deref for TopicName<B> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<B: Storage> AsRef<str> for TopicName<B> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<B: Storage> PartialEq<str> for TopicName<B> {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<B: Storage> PartialEq<&str> for TopicName<B> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl TryFrom<&str> for TopicName {
+    type Error = TopicError;
+
+    fn try_from(text: &str) -> Result<Self, TopicError> {
+        TopicName::new(text.as_bytes()).map(|text| text.to_shared())
+    }
+}
+
+impl TryFrom<String> for TopicName {
+    type Error = TopicError;
+
+    fn try_from(text: String) -> Result<Self, TopicError> {
+        Self::new(Bytes::from(text))
+    }
+}
+
+impl<B: Storage> TryFrom<Text<B>> for TopicName<B> {
+    type Error = TopicError;
+
+    fn try_from(text: Text<B>) -> Result<Self, TopicError> {
+        Self::new(text.into_inner())
+    }
+}
+
+impl<B: Storage> fmt::Display for TopicName<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl<B: Storage> fmt::Debug for TopicName<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for TopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(error) => error.fmt(f),
+            Self::Empty => f.write_str("a topic name must not be empty"),
+            Self::Wildcard => f.write_str("a topic name must not hold the wildcards + and #"),
+        }
+    }
+}
+
+impl core::error::Error for TopicError {}
