@@ -1,0 +1,109 @@
+//! What `.ci/run` runs, and the parts of it that are worth running alone.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::shell::{command, output, run, target_dir};
+use crate::{demo, no_std, readme};
+
+type Step = fn() -> Result<(), String>;
+
+/// Cheap and often broken first.
+const STEPS: [(&str, Step); 10] = [
+    ("format", || run(&mut command("cargo fmt --all --check"))),
+    ("readme", || readme::run(&["--check".to_owned()])),
+    ("clippy", || {
+        run(&mut command(
+            "cargo clippy --locked --workspace --all-targets -- -D warnings",
+        ))
+    }),
+    ("no-std", || no_std::prove(&[])),
+    ("documentation", || {
+        let mut doc = command("cargo doc --locked --workspace --no-deps");
+        run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    // Unit tests, examples, doc tests, replay of the fuzz corpora, and the interop tests against Mosquitto.
+    ("tests", || {
+        run(&mut command("cargo test --locked --workspace"))
+    }),
+    ("demo", || demo::run(&[])),
+    ("benches compile", || {
+        run(&mut command("cargo bench --locked --workspace --no-run"))
+    }),
+    ("fuzz targets compile", fuzz_targets_compile),
+    ("msrv", || msrv(&[])),
+];
+
+pub(crate) fn all(_: &[String]) -> Result<(), String> {
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    for (name, step) in STEPS {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        step().map_err(|why| format!("{name}: {why}"))?;
+        times.push((name, start.elapsed()));
+    }
+    println!("\n=== all checks passed");
+    for (name, time) in times {
+        println!("{:6.1} s  {name}", time.as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Compiles the workspace, tests and benches included, with the compiler that `rust-version` promises.
+///
+/// `MSRV_RUSTC` names that compiler where rustup cannot fetch it.
+pub(crate) fn msrv(_: &[String]) -> Result<(), String> {
+    let promised = env!("CARGO_PKG_RUST_VERSION");
+    let check = "cargo check --locked --workspace --all-targets --target-dir";
+    let target = target_dir().join("xtask").join("msrv");
+    let (mut version, mut check) = match std::env::var_os("MSRV_RUSTC") {
+        Some(rustc) => {
+            let mut check = command(check);
+            check.env("RUSTC", &rustc);
+            let mut version = Command::new(rustc);
+            version.arg("--version");
+            (version, check)
+        }
+        None => (
+            command(&format!("rustup run {promised} rustc --version")),
+            command(&format!("rustup run {promised} {check}")),
+        ),
+    };
+    let found = output(&mut version).map_err(|why| {
+        format!("{why}\nrustup toolchain install --profile minimal {promised} gets it")
+    })?;
+    print!("{found}");
+    if !found.starts_with(&format!("rustc {promised}")) {
+        return Err(format!(
+            "Cargo.toml promises {promised}, and this is another compiler"
+        ));
+    }
+    run(check.arg(target))
+}
+
+/// Runs one fuzz target, for a minute unless told otherwise.
+pub(crate) fn fuzz(arguments: &[String]) -> Result<(), String> {
+    let [target, rest @ ..] = arguments else {
+        return Err("which target? `cargo fuzz list` names them".into());
+    };
+    let seconds = rest.first().map_or("60", String::as_str);
+    let mut fuzz = command("cargo fuzz run --sanitizer none");
+    fuzz.arg(target)
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"));
+    // cargo-fuzz passes unstable flags to the compiler; this lets a stable one take them.
+    run(fuzz.env("RUSTC_BOOTSTRAP", "1"))
+}
+
+/// The targets stand outside the workspace, so no other step sees them. Without its default feature libfuzzer-sys
+/// compiles no C++; the corpora are replayed by the workspace's tests.
+fn fuzz_targets_compile() -> Result<(), String> {
+    let target = target_dir().join("xtask").join("fuzz");
+    run(&mut command(
+        "cargo fmt --manifest-path fuzz/Cargo.toml --check",
+    ))?;
+    let mut clippy =
+        command("cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features");
+    clippy.arg("--target-dir").arg(target);
+    run(clippy.args(["--", "-D", "warnings"]))
+}

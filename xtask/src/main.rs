@@ -1,0 +1,68 @@
+//! The checks and chores of this workspace. `cargo xtask` alone lists them.
+//!
+//! Every command that a task starts is printed first, so that it can be copied and run by itself.
+
+mod ci;
+mod demo;
+mod no_std;
+mod readme;
+mod shell;
+
+use std::process::ExitCode;
+
+type Task = fn(&[String]) -> Result<(), String>;
+
+/// Name, what it does, how.
+const TASKS: [(&str, &str, Task); 6] = [
+    (
+        "ci",
+        "every check, in order, stopping at the first failure",
+        ci::all,
+    ),
+    (
+        "demo",
+        "mqtt pub and mqtt sub against an installed Mosquitto",
+        demo::run,
+    ),
+    (
+        "fuzz",
+        "fuzz TARGET [SECONDS]: needs `cargo install --locked cargo-fuzz`",
+        ci::fuzz,
+    ),
+    (
+        "msrv",
+        "compile everything with the oldest supported compiler",
+        ci::msrv,
+    ),
+    (
+        "no-std",
+        "prove that mqtt-proto names nothing of std",
+        no_std::prove,
+    ),
+    (
+        "readme",
+        "write the examples into README.md; --check only compares",
+        readme::run,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+
+    let Some((_, _, task)) = TASKS.iter().find(|(known, _, _)| *known == name) else {
+        eprintln!("usage: cargo xtask TASK\n");
+        for (name, what, _) in TASKS {
+            eprintln!("  {name:8} {what}");
+        }
+        return ExitCode::from(1);
+    };
+    match task(&rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("cargo xtask {name}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
