@@ -12,24 +12,16 @@ type Step = fn() -> Result<(), String>;
 const STEPS: [(&str, Step); 10] = [
     ("format", || run(&mut command("cargo fmt --all --check"))),
     ("readme", || readme::run(&["--check".to_owned()])),
-    ("clippy", || {
-        run(&mut command(
-            "cargo clippy --locked --workspace --all-targets -- -D warnings",
-        ))
-    }),
+    ("clippy", || run(&mut command("cargo clippy --locked --workspace --all-targets -- -D warnings"))),
     ("no-std", || no_std::prove(&[])),
     ("documentation", || {
         let mut doc = command("cargo doc --locked --workspace --no-deps");
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     }),
     // Unit tests, examples, doc tests, replay of the fuzz corpora, and the interop tests against Mosquitto.
-    ("tests", || {
-        run(&mut command("cargo test --locked --workspace"))
-    }),
+    ("tests", || run(&mut command("cargo test --locked --workspace"))),
     ("demo", || demo::run(&[])),
-    ("benches compile", || {
-        run(&mut command("cargo bench --locked --workspace --no-run"))
-    }),
+    ("benches compile", || run(&mut command("cargo bench --locked --workspace --no-run"))),
     ("fuzz targets compile", fuzz_targets_compile),
     ("msrv", || msrv(&[])),
 ];
@@ -69,14 +61,11 @@ pub(crate) fn msrv(_: &[String]) -> Result<(), String> {
             command(&format!("rustup run {promised} {check}")),
         ),
     };
-    let found = output(&mut version).map_err(|why| {
-        format!("{why}\nrustup toolchain install --profile minimal {promised} gets it")
-    })?;
+    let found = output(&mut version)
+        .map_err(|why| format!("{why}\nrustup toolchain install --profile minimal {promised} gets it"))?;
     print!("{found}");
     if !found.starts_with(&format!("rustc {promised}")) {
-        return Err(format!(
-            "Cargo.toml promises {promised}, and this is another compiler"
-        ));
+        return Err(format!("Cargo.toml promises {promised}, and this is another compiler"));
     }
     run(check.arg(target))
 }
@@ -88,9 +77,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<(), String> {
     };
     let seconds = rest.first().map_or("60", String::as_str);
     let mut fuzz = command("cargo fuzz run --sanitizer none");
-    fuzz.arg(target)
-        .arg("--")
-        .arg(format!("-max_total_time={seconds}"));
+    fuzz.arg(target).arg("--").arg(format!("-max_total_time={seconds}"));
     // cargo-fuzz passes unstable flags to the compiler; this lets a stable one take them.
     run(fuzz.env("RUSTC_BOOTSTRAP", "1"))
 }
@@ -99,11 +86,8 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<(), String> {
 /// compiles no C++; the corpora are replayed by the workspace's tests.
 fn fuzz_targets_compile() -> Result<(), String> {
     let target = target_dir().join("xtask").join("fuzz");
-    run(&mut command(
-        "cargo fmt --manifest-path fuzz/Cargo.toml --check",
-    ))?;
-    let mut clippy =
-        command("cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features");
+    run(&mut command("cargo fmt --manifest-path fuzz/Cargo.toml --check"))?;
+    let mut clippy = command("cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features");
     clippy.arg("--target-dir").arg(target);
     run(clippy.args(["--", "-D", "warnings"]))
 }

@@ -7,19 +7,13 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use crate::shell::{command, run as run_command, target_dir};
 
 /// The value of `-V`, and what a reader calls it.
-const VERSIONS: [(&str, &str); 3] = [
-    ("mqttv31", "MQTT 3.1"),
-    ("mqttv311", "MQTT 3.1.1"),
-    ("mqttv5", "MQTT 5.0"),
-];
+const VERSIONS: [(&str, &str); 3] = [("mqttv31", "MQTT 3.1"), ("mqttv311", "MQTT 3.1.1"), ("mqttv5", "MQTT 5.0")];
 
 /// How often another process may take the port between our choosing it and Mosquitto's binding it.
 const ATTEMPTS: usize = 5;
 
 pub(crate) fn run(_: &[String]) -> Result<(), String> {
-    run_command(&mut command(
-        "cargo build --locked --quiet --package mqtt-cli",
-    ))?;
+    run_command(&mut command("cargo build --locked --quiet --package mqtt-cli"))?;
     let (mosquitto, port) = start_mosquitto()?;
 
     // Retained, so that the subscriber may come after the publishers.
@@ -42,17 +36,15 @@ fn start_mosquitto() -> Result<(Mosquitto, u16), String> {
     for _ in 0..ATTEMPTS {
         let port = free_port().map_err(|error| format!("no free port: {error}"))?;
         println!("$ mosquitto -p {port} &");
-        let mut process = Command::new("mosquitto")
-            .args(["-p", &port.to_string()])
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| match error.kind() {
-                ErrorKind::NotFound => {
-                    "Mosquitto is not installed (apt-get install mosquitto, brew install mosquitto)"
-                        .into()
-                }
-                _ => format!("cannot run mosquitto: {error}"),
-            })?;
+        let mut process =
+            Command::new("mosquitto").args(["-p", &port.to_string()]).stderr(Stdio::piped()).spawn().map_err(
+                |error| match error.kind() {
+                    ErrorKind::NotFound => {
+                        "Mosquitto is not installed (apt-get install mosquitto, brew install mosquitto)".into()
+                    }
+                    _ => format!("cannot run mosquitto: {error}"),
+                },
+            )?;
 
         let mut log = BufReader::new(process.stderr.take().expect("the log is piped"));
         let listens = listens(&mut log);
@@ -66,15 +58,11 @@ fn start_mosquitto() -> Result<(Mosquitto, u16), String> {
 
 /// Reads the log until it says that the broker runs. A broker that cannot listen ends, and so does its log.
 fn listens(log: &mut impl BufRead) -> bool {
-    log.lines()
-        .map_while(Result::ok)
-        .any(|line| line.ends_with(" running"))
+    log.lines().map_while(Result::ok).any(|line| line.ends_with(" running"))
 }
 
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// The program just built, told where Mosquitto listens.

@@ -14,36 +14,12 @@ type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
 const TASKS: [(&str, &str, Task); 6] = [
-    (
-        "ci",
-        "every check, in order, stopping at the first failure",
-        ci::all,
-    ),
-    (
-        "demo",
-        "mqtt pub and mqtt sub against an installed Mosquitto",
-        demo::run,
-    ),
-    (
-        "fuzz",
-        "fuzz TARGET [SECONDS]: needs `cargo install --locked cargo-fuzz`",
-        ci::fuzz,
-    ),
-    (
-        "msrv",
-        "compile everything with the oldest supported compiler",
-        ci::msrv,
-    ),
-    (
-        "no-std",
-        "prove that mqtt-proto names nothing of std",
-        no_std::prove,
-    ),
-    (
-        "readme",
-        "write the examples into README.md; --check only compares",
-        readme::run,
-    ),
+    ("ci", "every check, in order, stopping at the first failure", ci::all),
+    ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
+    ("fuzz", "fuzz TARGET [SECONDS]: needs `cargo install --locked cargo-fuzz`", ci::fuzz),
+    ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
+    ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
+    ("readme", "write the examples into README.md; --check only compares", readme::run),
 ];
 
 fn main() -> ExitCode {

@@ -21,9 +21,7 @@ pub(crate) fn prove(_: &[String]) -> Result<(), String> {
     match compile_probe(&sysroot, &host, "extern crate std;") {
         Err(why) if why.contains("can't find crate for `std`") => {}
         Err(why) => {
-            return Err(format!(
-                "the probe that names std failed for another reason: {why}"
-            ));
+            return Err(format!("the probe that names std failed for another reason: {why}"));
         }
         Ok(()) => return Err("a crate that names std compiled: the proof proves nothing".into()),
     }
@@ -31,10 +29,7 @@ pub(crate) fn prove(_: &[String]) -> Result<(), String> {
 
     // With --target, the flag reaches the crate and its dependencies but no build script.
     let mut build = command("cargo build --locked --package mqtt-proto --target");
-    build
-        .arg(&host)
-        .arg("--target-dir")
-        .arg(folder().join("build"));
+    build.arg(&host).arg("--target-dir").arg(folder().join("build"));
     run(build.env("RUSTFLAGS", format!("--sysroot={}", sysroot.display())))
 }
 
@@ -65,15 +60,8 @@ fn sysroot(host: &str) -> Result<PathBuf, String> {
     fs::create_dir_all(reduced.join(&libraries)).map_err(failed)?;
     for entry in fs::read_dir(installed.join(&libraries)).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if LINKED
-            .iter()
-            .any(|name| entry.file_name().to_string_lossy().starts_with(name))
-        {
-            fs::copy(
-                entry.path(),
-                reduced.join(&libraries).join(entry.file_name()),
-            )
-            .map_err(failed)?;
+        if LINKED.iter().any(|name| entry.file_name().to_string_lossy().starts_with(name)) {
+            fs::copy(entry.path(), reduced.join(&libraries).join(entry.file_name())).map_err(failed)?;
         }
     }
     Ok(reduced)
@@ -83,8 +71,7 @@ fn sysroot(host: &str) -> Result<PathBuf, String> {
 fn compile_probe(sysroot: &Path, host: &str, line: &str) -> Result<(), String> {
     let source = folder().join("probe.rs");
     fs::write(&source, format!("#![no_std]\n{line}\n")).map_err(|error| error.to_string())?;
-    let mut rustc: Command =
-        command("rustc --edition 2024 --crate-type lib --emit metadata --target");
+    let mut rustc: Command = command("rustc --edition 2024 --crate-type lib --emit metadata --target");
     rustc.arg(host).arg("--sysroot").arg(sysroot);
     output(rustc.arg("--out-dir").arg(folder()).arg(source)).map(drop)
 }

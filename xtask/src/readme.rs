@@ -32,33 +32,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 /// The text with each marked block replaced by its file.
-fn with_examples(
-    text: &str,
-    read: impl Fn(&str) -> Result<String, String>,
-) -> Result<String, String> {
+fn with_examples(text: &str, read: impl Fn(&str) -> Result<String, String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         push(&mut out, line);
-        let Some(file) = line
-            .strip_prefix(OPENS)
-            .and_then(|rest| rest.strip_suffix(CLOSES))
-        else {
+        let Some(file) = line.strip_prefix(OPENS).and_then(|rest| rest.strip_suffix(CLOSES)) else {
             continue;
         };
-        let mut fence = lines
-            .next()
-            .ok_or_else(|| format!("{file}: no block follows"))?;
+        let mut fence = lines.next().ok_or_else(|| format!("{file}: no block follows"))?;
         while fence.is_empty() {
             push(&mut out, fence);
-            fence = lines
-                .next()
-                .ok_or_else(|| format!("{file}: no block follows"))?;
+            fence = lines.next().ok_or_else(|| format!("{file}: no block follows"))?;
         }
         if fence != "```rust" {
-            return Err(format!(
-                "{file}: a block that opens with ```rust must follow"
-            ));
+            return Err(format!("{file}: a block that opens with ```rust must follow"));
         }
         if !lines.any(|line| line == "```") {
             return Err(format!("{file}: its block is never closed"));
@@ -103,33 +91,23 @@ mod tests {
     #[test]
     fn a_marked_block_becomes_the_file_and_the_rest_stays() {
         let text = "# A\n<!-- example: a.rs -->\n\n```rust\nold\n```\n\nb\n";
-        let wanted =
-            "# A\n<!-- example: a.rs -->\n\n```rust\nfn main() {\n    hello();\n}\n```\n\nb\n";
+        let wanted = "# A\n<!-- example: a.rs -->\n\n```rust\nfn main() {\n    hello();\n}\n```\n\nb\n";
         assert_eq!(with_examples(text, reader).unwrap(), wanted);
-        assert_eq!(
-            with_examples(wanted, reader).unwrap(),
-            wanted,
-            "and a second run changes nothing"
-        );
+        assert_eq!(with_examples(wanted, reader).unwrap(), wanted, "and a second run changes nothing");
     }
 
     #[test]
     fn a_marker_without_its_block_is_an_error() {
-        for text in [
-            "<!-- example: a.rs -->\n",
-            "<!-- example: a.rs -->\ntext\n",
-            "<!-- example: a.rs -->\n```rust\n",
-        ] {
+        for text in ["<!-- example: a.rs -->\n", "<!-- example: a.rs -->\ntext\n", "<!-- example: a.rs -->\n```rust\n"]
+        {
             assert!(with_examples(text, reader).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_program_that_outgrew_its_promise_is_an_error() {
-        let error = with_examples("<!-- example: a.rs -->\n```rust\n```\n", |_| {
-            Ok("line\n".repeat(LONGEST + 1))
-        })
-        .unwrap_err();
+        let error =
+            with_examples("<!-- example: a.rs -->\n```rust\n```\n", |_| Ok("line\n".repeat(LONGEST + 1))).unwrap_err();
         assert!(error.contains("13 lines"), "{error}");
     }
 }

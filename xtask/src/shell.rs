@@ -5,9 +5,7 @@ use std::process::Command;
 
 /// The workspace's top folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
 /// Where cargo builds.
@@ -30,22 +28,14 @@ pub(crate) fn command(line: &str) -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let line = shown(command);
     println!("$ {line}");
-    let status = command
-        .status()
-        .map_err(|error| format!("cannot run `{line}`: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{line}` failed: {status}"))
-    }
+    let status = command.status().map_err(|error| format!("cannot run `{line}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}")) }
 }
 
 /// Runs a command quietly and returns what it printed.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let line = shown(command);
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot run `{line}`: {error}"))?;
+    let output = command.output().map_err(|error| format!("cannot run `{line}`: {error}"))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(format!("`{line}` failed: {}\n{words}", output.status));
@@ -58,19 +48,11 @@ fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
-            words.push(format!(
-                "{}={}",
-                name.to_string_lossy(),
-                quoted(&value.to_string_lossy())
-            ));
+            words.push(format!("{}={}", name.to_string_lossy(), quoted(&value.to_string_lossy())));
         }
     }
     words.push(command.get_program().to_string_lossy().into_owned());
-    words.extend(
-        command
-            .get_args()
-            .map(|word| quoted(&word.to_string_lossy())),
-    );
+    words.extend(command.get_args().map(|word| quoted(&word.to_string_lossy())));
     words.join(" ")
 }
 
@@ -90,14 +72,8 @@ mod tests {
     #[test]
     fn a_command_is_shown_so_that_it_can_be_pasted() {
         let mut command = command("mqtt sub -t");
-        command
-            .arg("a/#")
-            .arg("it's")
-            .env("RUSTFLAGS", "-D warnings");
-        assert_eq!(
-            shown(&command),
-            r"RUSTFLAGS='-D warnings' mqtt sub -t 'a/#' 'it'\''s'"
-        );
+        command.arg("a/#").arg("it's").env("RUSTFLAGS", "-D warnings");
+        assert_eq!(shown(&command), r"RUSTFLAGS='-D warnings' mqtt sub -t 'a/#' 'it'\''s'");
     }
 
     #[test]

@@ -3,19 +3,27 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
+mod connection;
 mod error;
 mod filter;
 mod frame;
 mod packet;
 mod property;
 mod reason;
+mod session;
 mod storage;
 mod text;
 mod time;
 mod topic;
 mod types;
 
+pub use connection::{
+    Acknowledged, Capability, Client, ClientEvent, Closed, CommandError, Config, Connection, Delivery, Limits, Outbox,
+    PROTOCOL_MAXIMUM_PACKET_SIZE, PublishError, Role, Server, ServerEvent, SubscribeRequest, Timer, UnsubscribeRequest,
+};
 pub(crate) use error::Rule;
 pub use error::{EncodeError, ProtocolError};
 pub use filter::{FilterError, TopicFilter};
@@ -27,6 +35,7 @@ pub use packet::{
 };
 pub use property::{Properties, PropertyId, PropertyValue};
 pub use reason::ReasonCode;
+pub use session::{Ack, Session, Token};
 pub use storage::Storage;
 pub use text::{Text, TextError};
 pub use time::Instant;

@@ -1,0 +1,274 @@
+//! Messages that arrive: topic aliases, the QoS 1 and 2 receiver, and the order of our acknowledgements.
+//!
+//! What is owed for a message from its arrival on, by state:
+//!
+//! | state | PUBLISH again | application acks | PUBREL |
+//! |---|---|---|---|
+//! | (QoS 2) unknown | deliver, `DueRec` | - | PUBCOMP 0x92 |
+//! | `DueRec` | nothing new | PUBREC, `AwaitRel`; 0x80 and above: unknown | protocol error |
+//! | `Acked` (came on an earlier connection) | PUBREC, `AwaitRel` | - | protocol error |
+//! | `AwaitRel` | PUBREC | - | PUBCOMP, unknown |
+//!
+//! A QoS 1 message is new each time it comes (MQTT-4.3.2-5).
+
+use alloc::collections::VecDeque;
+
+use crate::session::incoming::{Entry, State};
+use crate::session::{Ack, AckKey};
+use crate::{
+    AckPacket, Instant, Message, PacketId, PacketType, ProtocolError, Publish, QoS, ReasonCode, Text, Version,
+};
+
+use super::control::TypedAck;
+use super::{CommandError, Connection, Delivery, Phase, Role, rules};
+
+/// PUBACKs and PUBRECs that are owed, in the order of the PUBLISHes (MQTT-4.6.0-2, MQTT-4.6.0-3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Dues {
+    queue: VecDeque<Due>,
+    /// The number of the first in the queue.
+    first: u64,
+    /// QoS 1 and 2 messages that came on this connection and are not finished, against our Receive Maximum.
+    unfinished: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Due {
+    packet_id: PacketId,
+    qos: QoS,
+    delivery: u64,
+    answer: Option<(ReasonCode, Option<Text>)>,
+}
+
+impl Dues {
+    /// The number that the next one will have.
+    fn next(&self) -> u64 {
+        self.first + self.queue.len() as u64
+    }
+
+    fn get_mut(&mut self, number: u64) -> Option<&mut Due> {
+        let index = number.checked_sub(self.first)?;
+        self.queue.get_mut(usize::try_from(index).ok()?)
+    }
+
+    fn pop_answered(&mut self) -> Option<(Due, ReasonCode, Option<Text>)> {
+        let (reason, text) = self.queue.front_mut()?.answer.take()?;
+        self.first += 1;
+        self.queue.pop_front().map(|due| (due, reason, text))
+    }
+}
+
+impl<R: Role> Connection<R> {
+    /// Acknowledges a QoS 1 or 2 message: it is the application's now. PUBACK or PUBREC goes out as soon as all messages
+    /// before it are acknowledged too.
+    ///
+    /// An acknowledgement from an earlier connection of the same session is no mistake: for QoS 1 it does nothing, because
+    /// the message will come again as a new one; for QoS 2 it is remembered, and the message does not come again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAllowed`](CommandError::NotAllowed) for a reason code that this role may not send in PUBACK and PUBREC.
+    pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), CommandError> {
+        self.advance_clock(now);
+        if !ack.reason.may_stand_in(PacketType::PubAck, R::IS_CLIENT) {
+            return Err(CommandError::NotAllowed(
+                "PUBACK and PUBREC have no such reason code from this role (5.0 section 3.4.2.1)",
+            ));
+        }
+        let AckKey { packet_id, qos, connection, due, delivery } = ack.key;
+        let due = match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(due).filter(|_| connection == self.session.connections),
+            QoS::ExactlyOnce => {
+                let entry = self.session.incoming.get_mut(packet_id);
+                entry.filter(|entry| entry.delivery == delivery).and_then(|entry| entry.due)
+            }
+        };
+        match due {
+            Some(due) if self.phase == Phase::Open => {
+                if let Some(due) = self.dues.get_mut(due).filter(|due| due.delivery == delivery) {
+                    due.answer = Some((ack.reason, ack.reason_string));
+                    self.send_answered();
+                }
+            }
+            _ => self.session.ack(ack),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn receive_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
+        let Publish { mut message, dup, packet_id, topic_alias } = publish;
+        self.check_message(&message)?;
+        match (topic_alias, message.topic.as_bytes().is_empty()) {
+            (None, false) => {}
+            (None, true) => return Err(self.broke(PacketType::Publish, "Topic Name", &rules::EMPTY_TOPIC)),
+            (Some(alias), _) if alias.get() > self.own.topic_alias_maximum => {
+                return Err(self.broke(PacketType::Publish, "Topic Alias", &rules::ALIAS_INVALID));
+            }
+            (Some(alias), false) => self.incoming_aliases.set(alias, &message.topic),
+            (Some(alias), true) => match self.incoming_aliases.topic(alias) {
+                Some(topic) => message.topic = topic.clone(),
+                None => return Err(self.broke(PacketType::Publish, "Topic Alias", &rules::ALIAS_UNKNOWN)),
+            },
+        }
+        let Some(packet_id) = packet_id else {
+            self.deliver(message, dup, None);
+            return Ok(());
+        };
+        match message.qos {
+            QoS::AtMostOnce => self.deliver(message, dup, None),
+            QoS::AtLeastOnce => {
+                self.count_unfinished()?;
+                let delivery = self.session.next_delivery();
+                let due = self.push_due(packet_id, QoS::AtLeastOnce, delivery, None);
+                self.deliver(message, dup, Some((packet_id, due, delivery)));
+            }
+            QoS::ExactlyOnce => self.receive_exactly_once(message, dup, packet_id)?,
+        }
+        Ok(())
+    }
+
+    fn receive_exactly_once(&mut self, message: Message, dup: bool, packet_id: PacketId) -> Result<(), ProtocolError> {
+        let known = self.session.incoming.get_mut(packet_id).map(|entry| *entry);
+        if known.is_none_or(|entry| entry.due.is_none()) {
+            self.count_unfinished()?;
+        }
+        let Some(entry) = known else {
+            let delivery = self.session.next_delivery();
+            let due = self.push_due(packet_id, QoS::ExactlyOnce, delivery, None);
+            self.session.incoming.insert(Entry { id: packet_id, state: State::DueRec, delivery, due: Some(due) });
+            self.deliver(message, dup, Some((packet_id, due, delivery)));
+            return Ok(());
+        };
+        // MQTT-4.3.3-10: a repetition is answered, and not delivered again.
+        let answer = match (entry.state, entry.due) {
+            (State::DueRec, Some(_)) => return Ok(()),
+            (State::DueRec, None) => None,
+            (State::Acked(reason), _) => Some((reason, None)),
+            (State::AwaitRel, _) => Some((ReasonCode::SUCCESS, None)),
+        };
+        self.check_due_queue()?;
+        let due = self.push_due(packet_id, QoS::ExactlyOnce, entry.delivery, answer);
+        if let Some(entry) = self.session.incoming.get_mut(packet_id) {
+            entry.due = Some(due);
+        }
+        self.send_answered();
+        Ok(())
+    }
+
+    pub(crate) fn receive_pubrel(&mut self, packet_id: PacketId) -> Result<(), ProtocolError> {
+        let reason = match self.session.incoming.get_mut(packet_id).map(|entry| *entry) {
+            None if self.version == Version::V5 => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+            None => ReasonCode::SUCCESS,
+            Some(Entry { state: State::AwaitRel, due, .. }) => {
+                self.session.incoming.remove(packet_id);
+                if due.is_some() {
+                    self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
+                }
+                ReasonCode::SUCCESS
+            }
+            Some(Entry { state: State::DueRec | State::Acked(_), .. }) => {
+                return Err(self.broke(PacketType::PubRel, "Packet Identifier", &rules::RELEASE_TOO_EARLY));
+            }
+        };
+        self.send_answer(PacketType::PubComp, AckPacket::new(packet_id, reason));
+        Ok(())
+    }
+
+    /// Rules about what the other side may publish at all.
+    fn check_message(&self, message: &Message) -> Result<(), ProtocolError> {
+        if R::IS_CLIENT {
+            return Ok(());
+        }
+        if message.qos > self.own.maximum_qos {
+            return Err(self.broke(PacketType::Publish, "QoS", &rules::QOS_NOT_SUPPORTED));
+        }
+        if message.retain && !self.own.retain_available {
+            return Err(self.broke(PacketType::Publish, "RETAIN", &rules::RETAIN_NOT_SUPPORTED));
+        }
+        if !message.properties().is_empty() && message.properties().subscription_identifiers().next().is_some() {
+            return Err(self.broke(PacketType::Publish, "Subscription Identifier", &rules::IDENTIFIER_FROM_CLIENT));
+        }
+        Ok(())
+    }
+
+    fn count_unfinished(&mut self) -> Result<(), ProtocolError> {
+        if self.dues.unfinished >= u32::from(self.own.receive_maximum) {
+            return Err(self.broke(PacketType::Publish, "QoS", &rules::RECEIVE_MAXIMUM));
+        }
+        self.dues.unfinished += 1;
+        Ok(())
+    }
+
+    /// A peer that repeats QoS 2 messages for ever makes no endless queue.
+    fn check_due_queue(&self) -> Result<(), ProtocolError> {
+        if self.dues.queue.len() > usize::from(self.own.receive_maximum) {
+            return Err(self.broke(PacketType::Publish, "QoS", &rules::RECEIVE_MAXIMUM));
+        }
+        Ok(())
+    }
+
+    fn push_due(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        delivery: u64,
+        answer: Option<(ReasonCode, Option<Text>)>,
+    ) -> u64 {
+        let number = self.dues.next();
+        self.dues.queue.push_back(Due { packet_id, qos, delivery, answer });
+        number
+    }
+
+    fn deliver(&mut self, message: Message, dup: bool, key: Option<(PacketId, u64, u64)>) {
+        let qos = message.qos;
+        let connection = self.session.connections;
+        let ack = key.map(|(packet_id, due, delivery)| Ack::new(AckKey { packet_id, qos, connection, due, delivery }));
+        self.events.push_back(R::message(Delivery { message, dup, ack }));
+    }
+
+    /// Sends the acknowledgements up to the first that the application still owes.
+    fn send_answered(&mut self) {
+        while let Some((due, reason, text)) = self.dues.pop_answered() {
+            let is_failure = reason.is_failure() && self.version == Version::V5;
+            let packet_type = match due.qos {
+                QoS::AtMostOnce | QoS::AtLeastOnce => {
+                    self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
+                    PacketType::PubAck
+                }
+                QoS::ExactlyOnce => {
+                    self.answered_exactly_once(&due, is_failure);
+                    PacketType::PubRec
+                }
+            };
+            // MQTT-3.3.5-2: 3.x has no way to refuse.
+            let mut packet = match self.version {
+                Version::V5 => AckPacket::new(due.packet_id, reason),
+                Version::V31 | Version::V311 => AckPacket::new(due.packet_id, ReasonCode::SUCCESS),
+            };
+            if let (Some(text), Version::V5) = (text, self.version) {
+                packet = packet.with_reason_string(text);
+            }
+            self.send_answer(packet_type, packet);
+        }
+    }
+
+    fn answered_exactly_once(&mut self, due: &Due, is_failure: bool) {
+        let Some(entry) = self.session.incoming.get_mut(due.packet_id).filter(|entry| entry.delivery == due.delivery)
+        else {
+            return;
+        };
+        if is_failure {
+            // MQTT-4.3.3-9: the id is free.
+            self.session.incoming.remove(due.packet_id);
+            self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
+        } else {
+            entry.state = State::AwaitRel;
+        }
+    }
+
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP. A peer whose Maximum Packet Size is below four bytes can have none.
+    pub(crate) fn send_answer(&mut self, packet_type: PacketType, packet: AckPacket) {
+        let _ = self.send_control(TypedAck(packet_type, packet));
+    }
+}

@@ -1,0 +1,197 @@
+//! From bytes to packets: frames are found from their fixed headers alone, then taken in batches.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{FixedHeader, Instant, Packet, PacketType, Properties, ProtocolError};
+
+use super::{Connection, Phase, Role, Timer, rules};
+
+/// A PUBACK, PUBREC, PUBREL or PUBCOMP up to this length has no properties, and is read without sharing its bytes.
+const BARE_ACK: usize = 6;
+
+/// Whole frames at the front of the input.
+struct Batch {
+    len: usize,
+    /// Some packet keeps slices of it.
+    is_shared: bool,
+}
+
+impl<R: Role> Connection<R> {
+    /// Takes whole packets off the front of `input` and leaves the rest. Payloads and topics are slices of it.
+    ///
+    /// Returns how many bytes were taken. If none, then more bytes are needed, or [`wants_input`](Self::wants_input) is
+    /// false: poll the events, write the outbox and call again. A packet larger than our Maximum Packet Size ends the
+    /// connection as soon as its fixed header is there.
+    pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> usize {
+        self.advance_clock(now);
+        if !input.is_empty() && self.timers.is_set(Timer::PingResponse) {
+            // Something comes: the link is alive.
+            self.timers.set(Timer::PingResponse, self.now + self.config.ping_timeout);
+        }
+        let before = input.len();
+        while self.wants_input() {
+            match self.next_batch(input) {
+                Ok(Batch { len: 0, .. }) => break,
+                Ok(batch) => self.handle_batch(&batch, input),
+                Err(error) => self.fail_frame(error, input),
+            }
+        }
+        before - input.len()
+    }
+
+    /// The frames that can be taken now. An error counts only when nothing stands before it.
+    fn next_batch(&self, input: &[u8]) -> Result<Batch, ProtocolError> {
+        let mut batch = Batch { len: 0, is_shared: false };
+        // Each packet makes at most one event.
+        let room = self.config.event_limit.max(1).saturating_sub(self.events.len());
+        for _ in 0..room {
+            let rest = input.get(batch.len..).unwrap_or_default();
+            let header = match FixedHeader::parse(rest).and_then(|header| self.check_header(header)) {
+                Ok(Some(header)) => header,
+                Ok(None) => break,
+                Err(error) if batch.len == 0 => return Err(error),
+                Err(_) => break,
+            };
+            if header.frame_len() > rest.len() {
+                break;
+            }
+            batch.len += header.frame_len();
+            batch.is_shared |= !is_bare(&header);
+            if self.phase != Phase::Open {
+                // What may come next depends on this packet.
+                break;
+            }
+        }
+        Ok(batch)
+    }
+
+    /// What the fixed header tells: is this the time for such a packet, and is it small enough?
+    fn check_header(&self, header: Option<FixedHeader>) -> Result<Option<FixedHeader>, ProtocolError> {
+        let Some(header) = header else { return Ok(None) };
+        let packet = header.packet_type();
+        if !rules::may_come(!R::IS_CLIENT, self.phase, packet) {
+            let rule = rules::out_of_turn(!R::IS_CLIENT, self.phase, packet);
+            return Err(self.broke(packet, "packet type", rule));
+        }
+        let maximum = match self.phase {
+            Phase::AwaitConnect => self.own.maximum_packet_size.min(self.config.maximum_connect_size),
+            Phase::AwaitAccept | Phase::AwaitConnAck | Phase::Open | Phase::Closed => self.own.maximum_packet_size,
+        };
+        if header.frame_len() > maximum as usize {
+            return Err(self.broke(packet, "Remaining Length", &rules::PACKET_TOO_LARGE));
+        }
+        Ok(Some(header))
+    }
+
+    fn handle_batch(&mut self, batch: &Batch, input: &mut BytesMut) {
+        if batch.is_shared {
+            // One shared buffer for the whole batch: every packet's slices count references to it.
+            let mut frames = input.split_to(batch.len).freeze();
+            while let Ok(Some(header)) = FixedHeader::parse(&frames) {
+                let frame = frames.split_to(header.frame_len());
+                if !self.handle_frame(&header, &frame) {
+                    return;
+                }
+            }
+        } else {
+            let mut frames = input.get(..batch.len).unwrap_or_default();
+            while let Ok(Some(header)) = FixedHeader::parse(frames) {
+                let (frame, rest) = frames.split_at(header.frame_len());
+                frames = rest;
+                if !self.handle_bare(frame) {
+                    break;
+                }
+            }
+            input.advance(batch.len);
+        }
+    }
+
+    /// Returns whether the next frame may be taken.
+    fn handle_frame(&mut self, header: &FixedHeader, frame: &Bytes) -> bool {
+        if is_bare(header) {
+            return self.handle_bare(frame);
+        }
+        match Packet::decode(self.version, frame.clone()).and_then(|packet| self.handle_packet(packet)) {
+            Ok(()) => self.packet_received(),
+            Err(error) => self.fail_frame(error, frame),
+        }
+        self.phase != Phase::Closed
+    }
+
+    fn handle_bare(&mut self, frame: &[u8]) -> bool {
+        let result = Packet::decode(self.version, frame).and_then(|packet| match packet {
+            Packet::PubAck(ack) => self.receive_puback(ack.packet_id, ack.reason, Properties::default()),
+            Packet::PubRec(ack) => self.receive_pubrec(ack.packet_id, ack.reason, Properties::default()),
+            Packet::PubRel(ack) => self.receive_pubrel(ack.packet_id),
+            Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, ack.reason, Properties::default()),
+            Packet::PingReq => self.handle_packet(Packet::PingReq),
+            Packet::PingResp => self.handle_packet(Packet::PingResp),
+            // `is_bare` names the six above.
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::Publish(_)
+            | Packet::Subscribe(_)
+            | Packet::SubAck(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::Disconnect(_)
+            | Packet::Auth(_) => Ok(()),
+        });
+        match result {
+            Ok(()) => self.packet_received(),
+            Err(error) => self.fail(error),
+        }
+        self.phase != Phase::Closed
+    }
+
+    fn handle_packet(&mut self, packet: Packet) -> Result<(), ProtocolError> {
+        match packet {
+            Packet::Publish(publish) => self.receive_publish(publish),
+            Packet::PubAck(ack) => self.receive_puback(ack.packet_id, ack.reason, ack.properties),
+            Packet::PubRec(ack) => self.receive_pubrec(ack.packet_id, ack.reason, ack.properties),
+            Packet::PubRel(ack) => self.receive_pubrel(ack.packet_id),
+            Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, ack.reason, ack.properties),
+            Packet::Auth(auth) => self.receive_auth(auth),
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::Subscribe(_)
+            | Packet::SubAck(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingReq
+            | Packet::PingResp
+            | Packet::Disconnect(_) => R::receive(self, packet),
+        }
+    }
+
+    fn packet_received(&mut self) {
+        if !R::IS_CLIENT && self.phase == Phase::Open {
+            self.arm_server_keep_alive();
+        }
+    }
+
+    fn fail_frame(&mut self, error: ProtocolError, frame: &[u8]) {
+        if self.phase == Phase::AwaitConnect {
+            self.refuse_broken_connect(&error, frame);
+        }
+        self.fail(error);
+    }
+}
+
+fn is_bare(header: &FixedHeader) -> bool {
+    match header.packet_type() {
+        PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+            header.frame_len() <= BARE_ACK
+        }
+        PacketType::PingReq | PacketType::PingResp => true,
+        PacketType::Connect
+        | PacketType::ConnAck
+        | PacketType::Publish
+        | PacketType::Subscribe
+        | PacketType::SubAck
+        | PacketType::Unsubscribe
+        | PacketType::UnsubAck
+        | PacketType::Disconnect
+        | PacketType::Auth => false,
+    }
+}

@@ -1,0 +1,409 @@
+//! One MQTT connection over one transport, from its first byte to its last, without I/O.
+//!
+//! Four kinds of methods, told apart by their names: `handle_*` is the world speaking (bytes, time, the end of the
+//! transport) and cannot fail; verbs are the application's commands and return a `Result` that is about the application's
+//! mistakes alone; `poll_*` is the machine speaking; nouns answer plain questions. The peer's mistakes are events.
+//!
+//! State is split by how long it lives: everything in [`Connection`] dies with it, except the
+//! [`Session`](crate::Session), which moves in and out.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use crate::session::Session;
+use crate::{
+    Connect, Disconnect, Instant, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule,
+    Text, Version,
+};
+
+mod alias;
+mod authentication;
+mod client;
+mod config;
+mod control;
+mod errors;
+mod event;
+mod incoming;
+mod input;
+mod outbox;
+mod outgoing;
+mod role;
+mod rules;
+mod server;
+mod timer;
+
+use alias::{IncomingAliases, OutgoingAliases};
+use authentication::Authentication;
+use control::Control;
+use incoming::Dues;
+
+pub use config::{Config, Limits, PROTOCOL_MAXIMUM_PACKET_SIZE};
+pub use errors::{Capability, CommandError, PublishError};
+pub use event::{Acknowledged, ClientEvent, Closed, Delivery, ServerEvent, SubscribeRequest, UnsubscribeRequest};
+pub use outbox::Outbox;
+pub use role::{Client, Role, Server};
+pub use timer::Timer;
+
+use timer::Timers;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    /// Server: nothing has come.
+    AwaitConnect,
+    /// Server: CONNECT has come, the application has not decided.
+    AwaitAccept,
+    /// Client: CONNECT is out.
+    AwaitConnAck,
+    /// Messages may flow.
+    Open,
+    /// Nothing is read or queued any more.
+    Closed,
+}
+
+/// The state machine of one connection, for the [`Client`] or the [`Server`] end.
+///
+/// It is a plain value: no clock, no socket, no thread. Its owner moves bytes and time:
+///
+/// ```
+/// use bytes::{Buf, BytesMut};
+/// use mqtt_proto::{Client, ClientEvent, Config, Connect, Connection, Instant, Session, Text, Version};
+///
+/// let connect = Connect::new(Version::V311, Text::from_static("sensor-7"));
+/// let mut connection = Connection::connect(Instant::ZERO, connect, Config::default(), Session::new())?;
+///
+/// // What is in the outbox goes to the transport ...
+/// let sent = connection.outbox().chunk().len();
+/// connection.outbox().advance(sent);
+///
+/// // ... and what the transport yields goes in: here the server's CONNACK.
+/// let mut input = BytesMut::from(&[0x20, 0x02, 0x00, 0x00][..]);
+/// connection.handle_input(Instant::from_millis(12), &mut input);
+/// assert!(matches!(connection.poll_event(), Some(ClientEvent::Connected(_))));
+///
+/// // Call `handle_timeout` when this moment has come: a PINGREQ is due.
+/// assert_eq!(connection.poll_timeout(), Some(Instant::from_millis(52_500)));
+/// # Ok::<(), mqtt_proto::CommandError>(())
+/// ```
+///
+/// After [`Closed`](ClientEvent::Closed), write what is left in the outbox (a DISCONNECT), then close the transport.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Connection<R: Role> {
+    config: Config,
+    version: Version,
+    phase: Phase,
+    /// The latest moment heard of.
+    now: Instant,
+    /// When the last packet was put into the outbox.
+    last_sent: Instant,
+    timers: Timers,
+    /// The PINGRESP deadline has passed while the application let input wait; it gets one more.
+    ping_grace: bool,
+    keep_alive: Duration,
+    /// What we allow the peer.
+    own: Limits,
+    /// What the peer allows us.
+    peer: Limits,
+    session: Session,
+    session_expiry: u32,
+    /// CONNECT's Session Expiry Interval was 0 or absent.
+    expiry_was_zero: bool,
+    clean_start: bool,
+    /// Request Problem Information of CONNECT.
+    problem_information: bool,
+    authentication: Authentication,
+    incoming_aliases: IncomingAliases,
+    outgoing_aliases: OutgoingAliases,
+    dues: Dues,
+    outbox: Outbox,
+    events: VecDeque<R::Event>,
+    /// Server: the client identifier of CONNECT was empty; Request Response Information of CONNECT.
+    client_id_empty: bool,
+    response_information: bool,
+}
+
+impl<R: Role> Connection<R> {
+    /// Takes what is known of time and hands out what has become due. Early calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance_clock(now);
+        while let Some(timer) = self.timers.take_due(self.now) {
+            match timer {
+                Timer::Handshake => self.close(Closed::TimedOut(timer)),
+                Timer::KeepAlive if R::IS_CLIENT => self.send_ping(),
+                Timer::KeepAlive => self.client_is_silent(),
+                Timer::PingResponse => self.server_is_silent(),
+            }
+        }
+    }
+
+    /// The transport has ended, or broke: nothing more will come.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.advance_clock(now);
+        self.close(Closed::Eof);
+    }
+
+    /// The next event, in the order in which things happened. [`Closed`] is the last one.
+    pub fn poll_event(&mut self) -> Option<R::Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next. It changes with every other call.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What waits to be written. In 5.0 and 3.1.1 alike, nothing in it may be reordered or dropped.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        self.send_backlog();
+        &mut self.outbox
+    }
+
+    /// Whether more input will be taken: `false` while the application lets too many events wait, while the peer lets too
+    /// many answers wait, while the server's application has not decided on a CONNECT, and when closed.
+    pub fn wants_input(&self) -> bool {
+        let awaits_us = match self.phase {
+            Phase::AwaitAccept => !self.authentication.is_peers_turn(),
+            Phase::Closed => true,
+            Phase::AwaitConnect | Phase::AwaitConnAck | Phase::Open => false,
+        };
+        !awaits_us && !self.is_event_queue_full() && self.outbox_len() < self.config.outbox_limit + ANSWERS_LIMIT
+    }
+
+    /// The version in use; on a server before CONNECT, 5.0.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether messages may flow: CONNACK has come, or `accept` was called.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether the connection has ended: write the outbox, close the transport.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// What the peer allows us to send, known once the connection is open.
+    pub fn limits(&self) -> Limits {
+        self.peer
+    }
+
+    /// What we allow the peer to send.
+    pub fn own_limits(&self) -> Limits {
+        self.own
+    }
+
+    /// The keep alive interval in force; zero means none.
+    pub fn keep_alive(&self) -> Duration {
+        self.keep_alive
+    }
+
+    /// Seconds that the session outlives the connection (5.0 §3.1.2.11.2), as last agreed on; 0xFFFFFFFF is for ever. In
+    /// 3.x: 0 after a clean session, else for ever.
+    pub fn session_expiry_interval(&self) -> u32 {
+        self.session_expiry
+    }
+
+    /// The session as it stands.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Takes the session out, for the next connection. Everything else ends here: timers, aliases, quotas, limits. Poll
+    /// the events first: a message among them is lost with the connection, except that the peer will send it again.
+    pub fn into_session(self) -> Session {
+        self.session
+    }
+
+    /// Ends the connection with a DISCONNECT, which is the last thing in the outbox.
+    ///
+    /// In 3.x it has no reason code, and a server has no DISCONNECT at all: the transport is closed, that is all.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](CommandError::Closed) if it has ended already. [`NotAllowed`](CommandError::NotAllowed) for a reason code
+    /// that this role may not send (5.0 §3.14.2.1), a Session Expiry Interval from a server or one that raises 0
+    /// (5.0 §3.14.2.2.2). [`NotConnected`](CommandError::NotConnected) on a server before `accept`: use `refuse`.
+    pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect) -> Result<(), CommandError> {
+        self.advance_clock(now);
+        match self.phase {
+            Phase::Closed => return Err(CommandError::Closed),
+            Phase::AwaitConnect | Phase::AwaitAccept => return Err(CommandError::NotConnected),
+            Phase::AwaitConnAck | Phase::Open => {}
+        }
+        if !disconnect.reason.may_stand_in(PacketType::Disconnect, R::IS_CLIENT) {
+            return Err(CommandError::NotAllowed(
+                "DISCONNECT has no such reason code from this role (5.0 section 3.14.2.1)",
+            ));
+        }
+        if let Some(expiry) = disconnect.properties().session_expiry_interval() {
+            if !R::IS_CLIENT {
+                return Err(CommandError::NotAllowed(
+                    "a server's DISCONNECT has no Session Expiry Interval (MQTT-3.14.2-2)",
+                ));
+            }
+            if expiry != 0 && self.expiry_was_zero {
+                return Err(CommandError::NotAllowed(
+                    "DISCONNECT cannot raise a Session Expiry Interval of 0: set one in CONNECT (5.0 section 3.14.2.2.2)",
+                ));
+            }
+        }
+        let expiry = disconnect.properties().session_expiry_interval();
+        if R::IS_CLIENT || self.version == Version::V5 {
+            self.send_control(disconnect)?;
+        }
+        self.session_expiry = expiry.unwrap_or(self.session_expiry);
+        self.close(Closed::Local);
+        Ok(())
+    }
+
+    fn new(now: Instant, config: Config, version: Version, phase: Phase) -> Self {
+        Self {
+            config,
+            version,
+            phase,
+            now,
+            last_sent: now,
+            timers: Timers::default(),
+            ping_grace: false,
+            keep_alive: Duration::ZERO,
+            own: Limits::UNLIMITED,
+            peer: Limits::UNLIMITED,
+            session: Session::new(),
+            session_expiry: 0,
+            expiry_was_zero: true,
+            clean_start: true,
+            problem_information: true,
+            authentication: Authentication::default(),
+            incoming_aliases: IncomingAliases::default(),
+            outgoing_aliases: OutgoingAliases::default(),
+            dues: Dues::default(),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            client_id_empty: false,
+            response_information: false,
+        }
+    }
+
+    /// What CONNECT says that both ends have to know.
+    fn remember(&mut self, connect: &Connect) {
+        self.version = connect.version;
+        self.clean_start = connect.clean_start;
+        self.keep_alive = Duration::from_secs(connect.keep_alive.into());
+        let expiry = connect.properties().session_expiry_interval();
+        self.session_expiry = match connect.version {
+            Version::V5 => expiry.unwrap_or(0),
+            Version::V31 | Version::V311 if connect.clean_start => 0,
+            Version::V31 | Version::V311 => u32::MAX,
+        };
+        self.expiry_was_zero = self.session_expiry == 0;
+        let method = connect.properties().authentication_method();
+        self.authentication = Authentication::new(method.and_then(|method| Text::try_from(method).ok()));
+    }
+
+    fn advance_clock(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn is_event_queue_full(&self) -> bool {
+        self.events.len() >= self.config.event_limit.max(1)
+    }
+
+    fn outbox_len(&self) -> usize {
+        bytes::Buf::remaining(&self.outbox)
+    }
+
+    /// Ends the connection on our side of the wire; what is in the outbox may still be written.
+    fn close(&mut self, why: Closed) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.phase = Phase::Closed;
+        self.timers.clear();
+        self.events.push_back(R::closed(why));
+    }
+
+    /// The peer broke a rule. 5.0 has a DISCONNECT for it; in 3.x one from a client would hide the failure (it deletes the
+    /// will) and from a server does not exist.
+    fn fail(&mut self, error: ProtocolError) {
+        if self.version == Version::V5 && self.phase == Phase::Open {
+            self.say_goodbye(error.reason());
+        }
+        self.close(Closed::ProtocolError(error));
+    }
+
+    fn say_goodbye(&mut self, reason: ReasonCode) {
+        // A peer whose Maximum Packet Size is below the length of DISCONNECT gets none; the transport closes either way.
+        let _ = self.send_control(Disconnect::new(reason));
+    }
+
+    fn broke(&self, packet: PacketType, field: &'static str, rule: &'static Rule) -> ProtocolError {
+        ProtocolError::new(self.version, Some(packet), field, rule)
+    }
+
+    /// Queues a packet within the peer's limits, without its optional parts if need be.
+    fn send_control<P: Control>(&mut self, mut packet: P) -> Result<(), CommandError> {
+        let maximum = self.peer.maximum_packet_size;
+        let size = control::fit(&mut packet, self.version, maximum, self.problem_information || R::IS_CLIENT)?;
+        if size > maximum as usize {
+            return Err(CommandError::TooLarge { size, maximum });
+        }
+        packet.encode(self.version, self.outbox.small())?;
+        self.packet_sent();
+        Ok(())
+    }
+
+    /// A packet went into the outbox: the client's keep alive counts from here (MQTT-3.1.2-20, MQTT-3.1.2-23 of 3.1.1).
+    fn packet_sent(&mut self) {
+        self.last_sent = self.now;
+        if R::IS_CLIENT && self.phase == Phase::Open {
+            self.arm_client_keep_alive();
+        }
+    }
+
+    fn check_open(&self) -> Result<(), CommandError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Closed => Err(CommandError::Closed),
+            Phase::AwaitConnect | Phase::AwaitAccept | Phase::AwaitConnAck => Err(CommandError::NotConnected),
+        }
+    }
+}
+
+impl<R: Role> Clone for Connection<R> {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            timers: self.timers.clone(),
+            session: self.session.clone(),
+            authentication: self.authentication.clone(),
+            incoming_aliases: self.incoming_aliases.clone(),
+            outgoing_aliases: self.outgoing_aliases.clone(),
+            dues: self.dues.clone(),
+            outbox: self.outbox.clone(),
+            events: self.events.iter().map(R::duplicate).collect(),
+            ..*self
+        }
+    }
+}
+
+/// How much may wait in the outbox beyond `outbox_limit` before input is left alone: every answer that a well-behaved peer
+/// can make us owe at a time (65,535 acknowledgements), so that two ends cannot both wait for the other to read.
+const ANSWERS_LIMIT: usize = 65_535 * 8;
+
+/// Adds the limits that both CONNECT and CONNACK may carry, where the packet does not name them.
+fn announce(properties: &mut Properties, config: &Config) {
+    if config.receive_maximum.get() < u16::MAX {
+        properties
+            .set_if_absent(PropertyId::ReceiveMaximum, PropertyValue::Number(config.receive_maximum.get().into()));
+    }
+    if config.maximum_packet_size < PROTOCOL_MAXIMUM_PACKET_SIZE {
+        properties
+            .set_if_absent(PropertyId::MaximumPacketSize, PropertyValue::Number(config.maximum_packet_size.max(1)));
+    }
+    if config.topic_alias_maximum > 0 {
+        properties
+            .set_if_absent(PropertyId::TopicAliasMaximum, PropertyValue::Number(config.topic_alias_maximum.into()));
+    }
+}

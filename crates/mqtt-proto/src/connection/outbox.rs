@@ -1,0 +1,180 @@
+//! Bytes on their way out: small packets run together in one buffer, large payloads stand between them uncopied.
+
+use alloc::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Payloads from this size on are not copied.
+const SPLICE_FROM: usize = 512;
+
+/// What waits to be written, lent to the driver as a [`Buf`].
+///
+/// Write [`chunk`](Buf::chunk) or [`chunks_vectored`](Buf::chunks_vectored) and [`advance`](Buf::advance) by what the
+/// transport took; a partial write needs no other state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Outbox {
+    /// Everything but the splices, in order.
+    small: BytesMut,
+    /// Payloads, each after as many bytes of `small` as its gap says, counted from the splice before it.
+    splices: VecDeque<Splice>,
+    /// The sum of all gaps.
+    gaps: usize,
+    /// The sum of all splices' bytes.
+    spliced: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Splice {
+    gap: usize,
+    payload: Bytes,
+}
+
+impl Outbox {
+    /// The buffer that packets are encoded into.
+    pub(crate) fn small(&mut self) -> &mut BytesMut {
+        &mut self.small
+    }
+
+    /// Puts a payload behind everything that is there.
+    pub(crate) fn push_payload(&mut self, payload: &Bytes) {
+        if payload.len() < SPLICE_FROM {
+            self.small.extend_from_slice(payload);
+            return;
+        }
+        let gap = self.small.len() - self.gaps;
+        self.gaps += gap;
+        self.spliced += payload.len();
+        self.splices.push_back(Splice { gap, payload: payload.clone() });
+    }
+
+    /// Takes everything out, for a driver that cannot keep the connection borrowed while it writes.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        core::mem::take(self)
+    }
+
+    /// Bytes of `small` before the first splice.
+    fn head(&self) -> &[u8] {
+        let end = self.splices.front().map_or(self.small.len(), |splice| splice.gap);
+        &self.small[..end]
+    }
+}
+
+impl Buf for Outbox {
+    fn remaining(&self) -> usize {
+        self.small.len() + self.spliced
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match (self.head(), self.splices.front()) {
+            ([], Some(splice)) => &splice.payload,
+            (head, _) => head,
+        }
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, dst: &mut [std::io::IoSlice<'a>]) -> usize {
+        let mut slots = dst.iter_mut();
+        let mut filled = 0;
+        let mut put = |bytes: &'a [u8]| {
+            if bytes.is_empty() {
+                return true;
+            }
+            let Some(slot) = slots.next() else { return false };
+            *slot = std::io::IoSlice::new(bytes);
+            filled += 1;
+            true
+        };
+        let mut rest = &self.small[..];
+        for splice in &self.splices {
+            let (gap, tail) = rest.split_at(splice.gap);
+            rest = tail;
+            if !put(gap) || !put(&splice.payload) {
+                return filled;
+            }
+        }
+        put(rest);
+        filled
+    }
+
+    /// # Panics
+    ///
+    /// If `count` is more than what remains.
+    fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.remaining(), "cannot advance past the end of the outbox");
+        while let Some(splice) = self.splices.front_mut() {
+            let step = splice.gap.min(count);
+            splice.gap -= step;
+            self.gaps -= step;
+            self.small.advance(step);
+            count -= step;
+            if splice.gap > 0 {
+                return;
+            }
+            let step = splice.payload.len().min(count);
+            splice.payload.advance(step);
+            self.spliced -= step;
+            count -= step;
+            if !splice.payload.is_empty() {
+                return;
+            }
+            self.splices.pop_front();
+        }
+        self.small.advance(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn example() -> (Outbox, Vec<u8>) {
+        let mut outbox = Outbox::default();
+        let mut all = Vec::new();
+        for (small, large) in [(3, 600), (0, 512), (700, 0), (1, 511), (2, 4000)] {
+            outbox.small().extend_from_slice(&alloc::vec![b's'; small]);
+            outbox.push_payload(&Bytes::from(alloc::vec![b'p'; large]));
+            all.extend(core::iter::repeat_n(b's', small).chain(core::iter::repeat_n(b'p', large)));
+        }
+        outbox.small().extend_from_slice(b"end");
+        all.extend_from_slice(b"end");
+        (outbox, all)
+    }
+
+    #[test]
+    fn every_partial_write_yields_the_same_bytes_in_order() {
+        let (outbox, all) = example();
+        for step in [1, 2, 3, 511, 512, 603, 604, 10_000] {
+            let mut outbox = outbox.clone();
+            let mut seen = Vec::new();
+            while outbox.has_remaining() {
+                assert_eq!(outbox.remaining(), all.len() - seen.len());
+                let take = step.min(outbox.chunk().len());
+                assert!(take > 0, "an outbox with bytes left lends some");
+                seen.extend_from_slice(&outbox.chunk()[..take]);
+                outbox.advance(take);
+            }
+            assert_eq!(seen, all);
+        }
+    }
+
+    #[test]
+    fn an_advance_may_end_anywhere() {
+        let (outbox, all) = example();
+        for count in 0..=all.len() {
+            let mut outbox = outbox.clone();
+            outbox.advance(count);
+            assert_eq!(&outbox.copy_to_bytes(all.len() - count)[..], &all[count..]);
+        }
+    }
+
+    #[test]
+    fn payloads_of_512_bytes_are_not_copied() {
+        let payload = Bytes::from(alloc::vec![1; 512]);
+        let mut outbox = Outbox::default();
+        outbox.push_payload(&payload);
+        assert_eq!(outbox.chunk().as_ptr(), payload.as_ptr());
+        assert!(outbox.small().is_empty());
+    }
+}

@@ -1,0 +1,217 @@
+//! Messages that leave: the peer's limits, the QoS 1 and 2 sender, and the backlog of a resumed session.
+//!
+//! | state | PUBACK | PUBREC | PUBREC 0x80 and above | PUBCOMP |
+//! |---|---|---|---|---|
+//! | `AwaitAck` | done | protocol error | protocol error | protocol error |
+//! | `AwaitRec` | protocol error | PUBREL, `AwaitComp` | done | protocol error |
+//! | `AwaitComp` | protocol error | PUBREL again | protocol error | done |
+//! | unknown id | nothing | PUBREL 0x92 | nothing | nothing |
+//! | SUBSCRIBE, UNSUBSCRIBE | protocol error | protocol error | protocol error | protocol error |
+
+use crate::session::Token;
+use crate::session::outgoing::State;
+use crate::{
+    AckPacket, Instant, Message, PacketId, PacketType, Properties, ProtocolError, PublishParts, QoS, ReasonCode,
+    Version,
+};
+
+use super::alias::AliasUse;
+use super::{Acknowledged, Capability, CommandError, Connection, PublishError, Role, rules};
+
+impl<R: Role> Connection<R> {
+    /// Sends a message. A QoS 1 or 2 message is kept in the session until the peer has it, and an
+    /// [`Acknowledged`] event tells so; QoS 0 ends here, and its token never comes back.
+    ///
+    /// Topic aliases are used within the peer's Topic Alias Maximum. Nothing is allocated in steady state: the payload is
+    /// shared, not copied, from about 512 bytes on.
+    ///
+    /// # Errors
+    ///
+    /// The message is given back with the reason: [`NotConnected`](CommandError::NotConnected),
+    /// [`Closed`](CommandError::Closed), [`Full`](CommandError::Full) (the peer's Receive Maximum, a backlog that is still
+    /// being resent, or the outbox), [`TooLarge`](CommandError::TooLarge), [`NotAvailable`](CommandError::NotAvailable)
+    /// (Maximum QoS, Retain Available), [`NotAllowed`](CommandError::NotAllowed) (a client's Subscription Identifier),
+    /// [`Encode`](CommandError::Encode) (properties in 3.x).
+    pub fn publish(&mut self, now: Instant, message: Message) -> Result<Token, PublishError> {
+        self.advance_clock(now);
+        if let Err(error) = self.check_publish(&message) {
+            return Err(PublishError::new(error, message));
+        }
+        let packet_id = if message.qos == QoS::AtMostOnce { None } else { self.session.outgoing.next_id() };
+        if let Err(error) = self.write_publish(&message, packet_id, false) {
+            return Err(PublishError::new(error, message));
+        }
+        let token = self.session.next_token();
+        if packet_id.is_some() {
+            self.session.outgoing.insert_message(token, message);
+        }
+        Ok(token)
+    }
+
+    /// Whether [`publish`](Self::publish) would have room for a message of this QoS now.
+    pub fn can_publish(&self, qos: QoS) -> bool {
+        self.check_open().is_ok() && self.has_room(qos)
+    }
+
+    fn has_room(&self, qos: QoS) -> bool {
+        let outgoing = &self.session.outgoing;
+        let has_window =
+            || !outgoing.has_unsent() && outgoing.in_window() < self.peer.receive_maximum && outgoing.has_free_id();
+        self.outbox_len() < self.config.outbox_limit.max(1) && (qos == QoS::AtMostOnce || has_window())
+    }
+
+    fn check_publish(&self, message: &Message) -> Result<(), CommandError> {
+        self.check_open()?;
+        if R::IS_CLIENT {
+            if message.qos > self.peer.maximum_qos {
+                return Err(CommandError::NotAvailable(Capability::Qos));
+            }
+            if message.retain && !self.peer.retain_available {
+                return Err(CommandError::NotAvailable(Capability::Retain));
+            }
+            if !message.properties().is_empty() && message.properties().subscription_identifiers().next().is_some() {
+                return Err(CommandError::NotAllowed(
+                    "a client's PUBLISH has no Subscription Identifier (MQTT-3.3.4-6)",
+                ));
+            }
+        }
+        if self.has_room(message.qos) { Ok(()) } else { Err(CommandError::Full) }
+    }
+
+    /// Puts a PUBLISH into the outbox, with a topic alias if that helps.
+    fn write_publish(&mut self, message: &Message, packet_id: Option<PacketId>, dup: bool) -> Result<(), CommandError> {
+        let mut parts = PublishParts { message, dup, packet_id, topic_alias: None, omit_topic: false };
+        let maximum = self.peer.maximum_packet_size;
+        let plain_size = parts.encoded_len(self.version)?;
+        // The alias of a new topic makes the packet longer, so a message must fit without one, too: it may be sent again.
+        if plain_size > maximum as usize {
+            return Err(CommandError::TooLarge { size: plain_size, maximum });
+        }
+        if self.version == Version::V5 && plain_size + ALIAS_SIZE <= maximum as usize {
+            let AliasUse { alias, known } = self.outgoing_aliases.assign(&message.topic);
+            parts.topic_alias = alias;
+            parts.omit_topic = known;
+        }
+        parts.encode_header(self.version, self.outbox.small())?;
+        self.outbox.push_payload(&message.payload);
+        self.packet_sent();
+        Ok(())
+    }
+
+    /// Sends again what a resumed session holds, in order, as far as the window and the outbox allow.
+    pub(crate) fn send_backlog(&mut self) {
+        if !self.session.outgoing.has_unsent() || self.check_open().is_err() {
+            return;
+        }
+        while self.session.outgoing.in_window() < self.peer.receive_maximum
+            && self.outbox_len() < self.config.outbox_limit.max(1)
+        {
+            let Some((packet_id, dup, message)) = self.session.outgoing.next_unsent() else { return };
+            // The payload is shared with the slot, which keeps it until it is acknowledged.
+            let message = message.clone();
+            if let Err(error) = self.write_publish(&message, Some(packet_id), dup) {
+                self.give_up(packet_id, &error);
+            }
+        }
+    }
+
+    /// A resumed message that this connection's limits do not allow: MQTT-3.1.2-25 treats it as sent.
+    fn give_up(&mut self, packet_id: PacketId, error: &CommandError) {
+        let reason = match error {
+            CommandError::TooLarge { .. } => ReasonCode::PACKET_TOO_LARGE,
+            CommandError::NotConnected
+            | CommandError::Closed
+            | CommandError::Full
+            | CommandError::NotAvailable(_)
+            | CommandError::NotAllowed(_)
+            | CommandError::Encode(_) => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+        };
+        self.finish(packet_id, reason, Properties::default());
+    }
+
+    /// A resumed session: PUBRELs first, then PUBLISHes (MQTT-4.4.0-1).
+    pub(crate) fn resend(&mut self) {
+        let mut released = alloc::vec::Vec::new();
+        self.session.outgoing.resend_released(|id| released.push(id));
+        for id in released {
+            self.send_answer(PacketType::PubRel, AckPacket::new(id, ReasonCode::SUCCESS));
+        }
+        self.send_backlog();
+    }
+
+    pub(crate) fn receive_puback(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Properties,
+    ) -> Result<(), ProtocolError> {
+        match self.session.outgoing.state(packet_id) {
+            State::AwaitAck => self.finish(packet_id, reason, properties),
+            State::Free => {}
+            State::AwaitRec | State::AwaitComp | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
+                return Err(self.broke(PacketType::PubAck, "Packet Identifier", &rules::WRONG_ANSWER));
+            }
+        }
+        self.send_backlog();
+        Ok(())
+    }
+
+    pub(crate) fn receive_pubrec(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Properties,
+    ) -> Result<(), ProtocolError> {
+        match self.session.outgoing.state(packet_id) {
+            State::AwaitRec if reason.is_failure() => self.finish(packet_id, reason, properties),
+            State::AwaitRec => {
+                self.session.outgoing.release(packet_id, reason);
+                self.send_answer(PacketType::PubRel, AckPacket::new(packet_id, ReasonCode::SUCCESS));
+            }
+            State::AwaitComp if !reason.is_failure() => {
+                self.send_answer(PacketType::PubRel, AckPacket::new(packet_id, ReasonCode::SUCCESS));
+            }
+            State::Free if reason.is_failure() => {}
+            State::Free => {
+                let reason = match self.version {
+                    Version::V5 => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                    Version::V31 | Version::V311 => ReasonCode::SUCCESS,
+                };
+                self.send_answer(PacketType::PubRel, AckPacket::new(packet_id, reason));
+            }
+            State::AwaitAck | State::AwaitComp | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
+                return Err(self.broke(PacketType::PubRec, "Packet Identifier", &rules::WRONG_ANSWER));
+            }
+        }
+        self.send_backlog();
+        Ok(())
+    }
+
+    pub(crate) fn receive_pubcomp(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Properties,
+    ) -> Result<(), ProtocolError> {
+        match self.session.outgoing.state(packet_id) {
+            State::AwaitComp => self.finish(packet_id, reason, properties),
+            State::Free => {}
+            State::AwaitAck | State::AwaitRec | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
+                return Err(self.broke(PacketType::PubComp, "Packet Identifier", &rules::WRONG_ANSWER));
+            }
+        }
+        self.send_backlog();
+        Ok(())
+    }
+
+    /// Frees the id and its share of the window, and tells the application.
+    fn finish(&mut self, packet_id: PacketId, reason: ReasonCode, properties: Properties) {
+        let Some(slot) = self.session.outgoing.remove(packet_id) else { return };
+        // What PUBREC said (0x10: nobody subscribed) is the news; PUBCOMP only says that the handshake is over.
+        let reason = if reason == ReasonCode::SUCCESS { slot.rec_reason } else { reason };
+        self.events.push_back(R::acknowledged(Acknowledged { token: slot.token, reason, properties }));
+    }
+}
+
+/// What a Topic Alias adds to a packet: three bytes, one more if the Property Length and one if the Remaining Length grow.
+const ALIAS_SIZE: usize = 5;

@@ -1,0 +1,62 @@
+//! All of time in one place: which timers there are, and when each fires.
+
+use core::fmt;
+
+use crate::Instant;
+
+/// A timer of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// Client: CONNECT is out and CONNACK has not come. Server: CONNECT, or the answer to our AUTH, has not come.
+    Handshake = 0,
+    /// Client: nothing has been sent for seven eighths of the keep alive interval: send PINGREQ. Server: no packet has
+    /// come for one and a half intervals: close.
+    KeepAlive = 1,
+    /// Client: nothing at all has come since PINGREQ.
+    PingResponse = 2,
+}
+
+const TIMERS: [Timer; 3] = [Timer::Handshake, Timer::KeepAlive, Timer::PingResponse];
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "the peer did not complete the connection handshake in time",
+            Self::KeepAlive => "the peer sent nothing for one and a half keep alive intervals",
+            Self::PingResponse => "the peer did not answer PINGREQ in time",
+        })
+    }
+}
+
+/// When each timer fires; at most one deadline per timer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Timers([Option<Instant>; 3]);
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = [None; 3];
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.iter().flatten().min().copied()
+    }
+
+    /// Takes one timer that is due, the first of the enum first.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let due = TIMERS.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
+        self.stop(due);
+        Some(due)
+    }
+}

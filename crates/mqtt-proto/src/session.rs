@@ -1,0 +1,165 @@
+//! What outlives a connection: unfinished messages of both directions (5.0 §4.1).
+
+use core::fmt;
+
+use crate::{Message, PacketId, QoS, ReasonCode, Text};
+
+pub(crate) mod incoming;
+pub(crate) mod outgoing;
+
+use incoming::Incoming;
+use outgoing::Outgoing;
+
+/// Names one publish, subscribe or unsubscribe of ours for the life of the session, over any number of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub(crate) u64);
+
+impl Token {
+    /// The token as a number: 1 for the first of a session, then rising.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The duty to acknowledge one QoS 1 or 2 message.
+///
+/// Hand it to [`Connection::ack`](crate::Connection::ack) or, between connections, to [`Session::ack`]. Until then the
+/// message stays the sender's. Acknowledgements reach the wire in the order in which the messages arrived, whatever the
+/// order of these calls (MQTT-4.6.0-2, MQTT-4.6.0-3).
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[must_use = "the sender waits for the acknowledgement, and every later one waits behind it"]
+pub struct Ack {
+    pub(crate) key: AckKey,
+    pub(crate) reason: ReasonCode,
+    pub(crate) reason_string: Option<Text>,
+}
+
+/// Which delivery an [`Ack`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AckKey {
+    pub(crate) packet_id: PacketId,
+    pub(crate) qos: QoS,
+    /// The connection of the session that it came on, counted from 1.
+    pub(crate) connection: u32,
+    /// Its place in that connection's queue of due acknowledgements.
+    pub(crate) due: u64,
+    pub(crate) delivery: u64,
+}
+
+impl Ack {
+    pub(crate) fn new(key: AckKey) -> Self {
+        Self { key, reason: ReasonCode::SUCCESS, reason_string: None }
+    }
+
+    /// The message's QoS: 1 or 2.
+    pub fn qos(&self) -> QoS {
+        self.key.qos
+    }
+
+    /// Answers with this reason code instead of 0x00: one of PUBACK's and PUBREC's (5.0 §3.4.2.1, §3.5.2.1). From 0x80 on the
+    /// message is refused. In 3.x there is no way to say so: the message is acknowledged all the same (MQTT-3.3.5-2).
+    pub fn with_reason(mut self, reason: ReasonCode) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// Adds a Reason String (5.0 only), left out if the packet would exceed the peer's Maximum Packet Size.
+    pub fn with_reason_string(mut self, text: Text) -> Self {
+        self.reason_string = Some(text);
+        self
+    }
+}
+
+/// The session state of one side (5.0 §4.1): our messages that the peer has not fully acknowledged, the peer's QoS 2
+/// messages that are not finished, and the counters that keep tokens unique.
+///
+/// It goes into a connection and comes back out of it:
+///
+/// ```
+/// use mqtt_proto::{Config, Connect, Connection, Instant, Session, Text, Version};
+///
+/// let connect = Connect::new(Version::V5, Text::from_static("sensor-7"));
+/// let connection = Connection::connect(Instant::ZERO, connect, Config::default(), Session::new()).unwrap();
+/// // ... the link breaks ...
+/// let session = connection.into_session();
+/// assert!(session.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Session {
+    /// There is state that a server may say it still has: Session Present 1 is no surprise (MQTT-3.2.2-4).
+    pub(crate) exists: bool,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) incoming: Incoming,
+    tokens: u64,
+    deliveries: u64,
+    pub(crate) connections: u32,
+}
+
+impl Session {
+    /// A session that has never been connected.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty session that stands for one which an earlier process left on the server.
+    ///
+    /// With [`new`](Self::new) a server's Session Present 1 ends the connection, for there is nothing on this side that it
+    /// could belong to (MQTT-3.2.2-4). This says: there was, it is gone, and I accept that a QoS 2 message whose handshake
+    /// it had begun may arrive once more.
+    pub fn continued() -> Self {
+        Self { exists: true, ..Self::default() }
+    }
+
+    /// Whether no message of either direction is unfinished.
+    pub fn is_empty(&self) -> bool {
+        self.outgoing.len() == 0 && self.incoming.len() == 0
+    }
+
+    /// Our unfinished QoS 1 and 2 messages, in the order in which they will be sent again. A QoS 2 message that the peer
+    /// has taken over (PUBREC) is a `None`.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = (Token, Option<&Message>)> {
+        self.outgoing.iter().map(|(_, slot)| (slot.token, slot.message.as_ref()))
+    }
+
+    /// Packet ids of the peer's QoS 2 messages whose handshake is not finished, in the order of the ids.
+    pub fn unreleased(&self) -> impl Iterator<Item = PacketId> {
+        self.incoming.sorted().into_iter().map(|entry| entry.id)
+    }
+
+    /// Acknowledges a QoS 2 message whose connection is gone: PUBREC goes out as soon as the peer sends it again, and the
+    /// application does not see it twice. For QoS 1 nothing is left to be done: the peer will send the message again, and it
+    /// is a new one.
+    pub fn ack(&mut self, ack: Ack) {
+        if ack.key.qos != QoS::ExactlyOnce {
+            return;
+        }
+        if let Some(entry) = self.incoming.get_mut(ack.key.packet_id) {
+            if entry.delivery == ack.key.delivery && entry.state == incoming::State::DueRec {
+                entry.state = incoming::State::Acked(ack.reason);
+            }
+        }
+    }
+
+    pub(crate) fn next_token(&mut self) -> Token {
+        self.tokens += 1;
+        Token(self.tokens)
+    }
+
+    pub(crate) fn next_delivery(&mut self) -> u64 {
+        self.deliveries += 1;
+        self.deliveries
+    }
+
+    /// Enters a new connection.
+    pub(crate) fn begin_connection(&mut self) {
+        self.connections = self.connections.wrapping_add(1);
+        self.outgoing.begin_connection();
+        self.incoming.begin_connection();
+    }
+}
