@@ -136,14 +136,17 @@ impl Session {
     /// application does not see it twice. For QoS 1 nothing is left to be done: the peer will send the message again, and it
     /// is a new one.
     pub fn ack(&mut self, ack: Ack) {
-        if ack.key.qos != QoS::ExactlyOnce {
-            return;
+        self.acked(&ack);
+    }
+
+    /// Records the application's acknowledgement of a QoS 2 message that waits for one.
+    pub(crate) fn acked(&mut self, ack: &Ack) -> Option<()> {
+        let entry = self.incoming.get_mut(ack.key.packet_id)?;
+        if entry.delivery != ack.key.delivery || entry.state != incoming::State::DueRec {
+            return None;
         }
-        if let Some(entry) = self.incoming.get_mut(ack.key.packet_id) {
-            if entry.delivery == ack.key.delivery && entry.state == incoming::State::DueRec {
-                entry.state = incoming::State::Acked(ack.reason);
-            }
-        }
+        entry.state = incoming::State::Acked(ack.reason);
+        Some(())
     }
 
     pub(crate) fn next_token(&mut self) -> Token {
@@ -154,6 +157,12 @@ impl Session {
     pub(crate) fn next_delivery(&mut self) -> u64 {
         self.deliveries += 1;
         self.deliveries
+    }
+
+    /// Leaves a connection: requests are not part of a session, and nothing has been sent on the next connection.
+    pub(crate) fn end_connection(&mut self) {
+        self.outgoing.begin_connection();
+        self.incoming.begin_connection();
     }
 
     /// Enters a new connection.

@@ -262,22 +262,33 @@ pub(crate) fn receive(connection: &mut Connection<Client>, packet: Packet) -> Re
 
 /// The client's side of keep alive; here so that code shared by both roles can call it.
 impl<R: super::Role> Connection<R> {
-    /// PINGREQ is due an eighth before the interval ends, so that a timer that fires late still keeps it
-    /// (MQTT-3.1.2-23 of 3.1.1).
+    /// PINGREQ is due an eighth before the interval since the last packet sent ends, so that a timer that fires late still
+    /// keeps it (MQTT-3.1.2-23 of 3.1.1). It is also due when packets go out and nothing has come for one and a half
+    /// intervals: a client that only sends would not notice that the link is dead.
     pub(crate) fn arm_client_keep_alive(&mut self) {
-        if !self.keep_alive.is_zero() {
-            self.timers.set(Timer::KeepAlive, self.last_sent + self.keep_alive * 7 / 8);
+        if self.keep_alive.is_zero() {
+            return;
         }
+        let since_sent = self.last_sent + self.keep_alive * 7 / 8;
+        let since_received = self.last_received + self.keep_alive * 3 / 2;
+        let is_asked = self.timers.is_set(Timer::PingResponse);
+        self.timers.set(Timer::KeepAlive, if is_asked { since_sent } else { since_sent.min(since_received) });
     }
 
     pub(crate) fn send_ping(&mut self) {
+        if !self.timers.is_set(Timer::PingResponse) {
+            self.arm_ping_response();
+        }
         // Two bytes, within any Maximum Packet Size that lets a client do anything at all.
         if Packet::<bytes::Bytes>::PingReq.encode(self.version, self.outbox.small()).is_ok() {
             self.packet_sent();
         }
-        if !self.timers.is_set(Timer::PingResponse) {
-            self.timers.set(Timer::PingResponse, self.now + self.config.ping_timeout);
-        }
+    }
+
+    pub(crate) fn arm_ping_response(&mut self) {
+        // Not zero, or `handle_timeout` would find the timer due again and again.
+        let timeout = self.config.ping_timeout.max(core::time::Duration::from_millis(1));
+        self.timers.set(Timer::PingResponse, self.now + timeout);
     }
 
     /// Nothing has come since PINGREQ. If the application has not let anything in, that says nothing about the link: wait
@@ -289,7 +300,7 @@ impl<R: super::Role> Connection<R> {
             self.close(Closed::TimedOut(Timer::PingResponse));
             return;
         }
-        self.timers.set(Timer::PingResponse, self.now + self.config.ping_timeout);
+        self.arm_ping_response();
     }
 }
 

@@ -5,9 +5,12 @@
 //! | state | PUBLISH again | application acks | PUBREL |
 //! |---|---|---|---|
 //! | (QoS 2) unknown | deliver, `DueRec` | - | PUBCOMP 0x92 |
-//! | `DueRec` | nothing new | PUBREC, `AwaitRel`; 0x80 and above: unknown | protocol error |
-//! | `Acked` (came on an earlier connection) | PUBREC, `AwaitRel` | - | protocol error |
-//! | `AwaitRel` | PUBREC | - | PUBCOMP, unknown |
+//! | `DueRec` | nothing new | `Acked` | protocol error |
+//! | `Acked`, PUBREC waits behind earlier answers | nothing new | - | protocol error |
+//! | `Acked` on an earlier connection | PUBREC in its turn | - | protocol error |
+//! | `AwaitRel` (PUBREC is out) | PUBREC | - | PUBCOMP, unknown |
+//!
+//! `Acked` becomes `AwaitRel` when PUBREC goes out, or unknown if the application refused the message (0x80 and above).
 //!
 //! A QoS 1 message is new each time it comes (MQTT-4.3.2-5).
 
@@ -79,19 +82,15 @@ impl<R: Role> Connection<R> {
         let due = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(due).filter(|_| connection == self.session.connections),
-            QoS::ExactlyOnce => {
-                let entry = self.session.incoming.get_mut(packet_id);
-                entry.filter(|entry| entry.delivery == delivery).and_then(|entry| entry.due)
-            }
+            // The session remembers it first: the answer may wait behind others when the connection ends.
+            QoS::ExactlyOnce => self.session.acked(&ack).and_then(|_| self.session.incoming.get_mut(packet_id)?.due),
         };
-        match due {
-            Some(due) if self.phase == Phase::Open => {
-                if let Some(due) = self.dues.get_mut(due).filter(|due| due.delivery == delivery) {
-                    due.answer = Some((ack.reason, ack.reason_string));
-                    self.send_answered();
-                }
-            }
-            _ => self.session.ack(ack),
+        if self.phase != Phase::Open {
+            return Ok(());
+        }
+        if let Some(due) = due.and_then(|due| self.dues.get_mut(due)).filter(|due| due.delivery == delivery) {
+            due.answer = Some((ack.reason, ack.reason_string));
+            self.send_answered();
         }
         Ok(())
     }
@@ -142,9 +141,9 @@ impl<R: Role> Connection<R> {
         };
         // MQTT-4.3.3-10: a repetition is answered, and not delivered again.
         let answer = match (entry.state, entry.due) {
-            (State::DueRec, Some(_)) => return Ok(()),
+            (State::DueRec | State::Acked(_), Some(_)) => return Ok(()),
             (State::DueRec, None) => None,
-            (State::Acked(reason), _) => Some((reason, None)),
+            (State::Acked(reason), None) => Some((reason, None)),
             (State::AwaitRel, _) => Some((ReasonCode::SUCCESS, None)),
         };
         self.check_due_queue()?;

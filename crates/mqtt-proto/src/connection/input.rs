@@ -19,16 +19,15 @@ struct Batch {
 impl<R: Role> Connection<R> {
     /// Takes whole packets off the front of `input` and leaves the rest. Payloads and topics are slices of it.
     ///
-    /// Returns how many bytes were taken. If none, then more bytes are needed, or [`wants_input`](Self::wants_input) is
+    /// Call it again with the same buffer, the bytes that were left at its front. Returns how many bytes were taken. If none, then more bytes are needed, or [`wants_input`](Self::wants_input) is
     /// false: poll the events, write the outbox and call again. A packet larger than our Maximum Packet Size ends the
     /// connection as soon as its fixed header is there.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> usize {
         self.advance_clock(now);
-        if !input.is_empty() && self.timers.is_set(Timer::PingResponse) {
-            // Something comes: the link is alive.
-            self.timers.set(Timer::PingResponse, self.now + self.config.ping_timeout);
-        }
         let before = input.len();
+        if before > self.input_left {
+            self.bytes_received();
+        }
         while self.wants_input() {
             match self.next_batch(input) {
                 Ok(Batch { len: 0, .. }) => break,
@@ -36,7 +35,16 @@ impl<R: Role> Connection<R> {
                 Err(error) => self.fail_frame(error, input),
             }
         }
+        self.input_left = input.len();
         before - input.len()
+    }
+
+    /// Something comes: the link is alive.
+    fn bytes_received(&mut self) {
+        self.last_received = self.now;
+        if self.timers.is_set(Timer::PingResponse) {
+            self.arm_ping_response();
+        }
     }
 
     /// The frames that can be taken now. An error counts only when nothing stands before it.
@@ -165,7 +173,12 @@ impl<R: Role> Connection<R> {
     }
 
     fn packet_received(&mut self) {
-        if !R::IS_CLIENT && self.phase == Phase::Open {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if R::IS_CLIENT {
+            self.arm_client_keep_alive();
+        } else {
             self.arm_server_keep_alive();
         }
     }

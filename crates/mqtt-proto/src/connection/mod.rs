@@ -96,6 +96,10 @@ pub struct Connection<R: Role> {
     now: Instant,
     /// When the last packet was put into the outbox.
     last_sent: Instant,
+    /// When the last byte came.
+    last_received: Instant,
+    /// How much of the caller's input was left after the last call: what exceeds it is new.
+    input_left: usize,
     timers: Timers,
     /// The PINGRESP deadline has passed while the application let input wait; it gets one more.
     ping_grace: bool,
@@ -152,7 +156,7 @@ impl<R: Role> Connection<R> {
         self.timers.next()
     }
 
-    /// What waits to be written. In 5.0 and 3.1.1 alike, nothing in it may be reordered or dropped.
+    /// What waits to be written, in order. Asking for it also refills it from the backlog of a resumed session.
     pub fn outbox(&mut self) -> &mut Outbox {
         self.send_backlog();
         &mut self.outbox
@@ -212,7 +216,8 @@ impl<R: Role> Connection<R> {
 
     /// Takes the session out, for the next connection. Everything else ends here: timers, aliases, quotas, limits. Poll
     /// the events first: a message among them is lost with the connection, except that the peer will send it again.
-    pub fn into_session(self) -> Session {
+    pub fn into_session(mut self) -> Session {
+        self.session.end_connection();
         self.session
     }
 
@@ -265,6 +270,8 @@ impl<R: Role> Connection<R> {
             phase,
             now,
             last_sent: now,
+            last_received: now,
+            input_left: 0,
             timers: Timers::default(),
             ping_grace: false,
             keep_alive: Duration::ZERO,

@@ -56,7 +56,7 @@ impl Connection<Server> {
         }
         // 3.1 has no Session Present.
         connack.session_present = session.is_some() && self.version != Version::V31;
-        let own = if is_v5 { self.announce_connack(&mut connack) } else { self.own };
+        let own = if is_v5 { self.announce_connack(&mut connack) } else { self.unannounced() };
         let keep_alive = connack.properties().server_keep_alive();
         let expiry = connack.properties().session_expiry_interval();
         self.send_control(connack)?;
@@ -91,7 +91,7 @@ impl Connection<Server> {
         }
         connack.session_present = false;
         match self.send_control(connack) {
-            Ok(()) => {}
+            Ok(()) | Err(CommandError::TooLarge { .. }) => {}
             Err(_) if self.version != Version::V5 => {}
             Err(error) => return Err(error),
         }
@@ -241,6 +241,18 @@ impl Connection<Server> {
             wildcard_subscription_available: properties.wildcard_subscription_available().unwrap_or(true),
             subscription_identifiers_available: properties.subscription_identifier_available().unwrap_or(true),
             shared_subscription_available: properties.shared_subscription_available().unwrap_or(true),
+        }
+    }
+
+    /// Our limits in 3.x, which has no words for them: a client that exceeds one is disconnected.
+    fn unannounced(&self) -> Limits {
+        Limits {
+            maximum_packet_size: self.config.maximum_packet_size,
+            maximum_qos: self.config.maximum_qos,
+            retain_available: self.config.retain_available,
+            wildcard_subscription_available: self.config.wildcard_subscription_available,
+            shared_subscription_available: self.config.shared_subscription_available,
+            ..Limits::UNLIMITED
         }
     }
 

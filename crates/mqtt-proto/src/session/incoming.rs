@@ -11,7 +11,7 @@ use crate::{PacketId, ReasonCode};
 pub(crate) enum State {
     /// The application has the message and has not acknowledged it: PUBREC is due.
     DueRec,
-    /// The application acknowledged it when the connection it came on was gone: PUBREC goes out when it comes again.
+    /// The application acknowledged it: PUBREC waits for its turn, or for the message to come again on this connection.
     Acked(ReasonCode),
     /// PUBREC is out: PUBREL must come.
     AwaitRel,
