@@ -1,13 +1,14 @@
 //! Topic filters: what a subscription asks for (sections 4.7 and 4.8 of 5.0, 4.7 of 3.1.1).
 
 use alloc::string::String;
-use core::{fmt, ops::Deref};
+use core::{fmt, ops::Deref, str};
 
 use bytes::Bytes;
 
 use crate::{
     Storage, TopicName,
-    text::{Text, TextError},
+    text::{self, Text, TextError},
+    topic,
 };
 
 /// What a subscription asks for: a topic, possibly with the wildcards `+` (one level) and `#` (all that follows), or a
@@ -39,9 +40,16 @@ impl<B: Storage> TopicFilter<B> {
     /// If they are not a [`Text`], are empty, have a wildcard where none may be, or begin with `$share/` and are
     /// not a shared subscription.
     pub fn new(bytes: B) -> Result<Self, FilterError> {
-        let text = Text::new(bytes).map_err(FilterError::Text)?;
-        check(text.as_bytes())?;
-        Ok(Self(text))
+        if bytes.as_ref().len() > text::MAX_LEN {
+            return Err(FilterError::Text(TextError::TooLong)); // MQTT-4.7.3-3
+        }
+        check(bytes.as_ref())?;
+        Ok(Self::trusted(bytes))
+    }
+
+    /// Bytes that have been checked.
+    pub(crate) fn trusted(bytes: B) -> Self {
+        Self(Text::trusted(bytes))
     }
 
     /// The filter as `str`, with its share. The bytes are checked again, because this crate has no unsafe code:
@@ -67,13 +75,18 @@ impl<B: Storage> TopicFilter<B> {
     /// The name of the share, if it is a shared subscription.
     #[must_use]
     pub fn share_name(&self) -> Option<&str> {
-        todo!()
+        let (name, _) = split_share(self.as_bytes())?;
+        str::from_utf8(name).ok()
     }
 
     /// The filter, without a share.
     #[must_use]
     pub fn filter(&self) -> &str {
-        todo!()
+        str::from_utf8(self.filter_bytes()).unwrap_or_default()
+    }
+
+    fn filter_bytes(&self) -> &[u8] {
+        split_share(self.as_bytes()).map_or(self.as_bytes(), |(_, filter)| filter)
     }
 
     /// Whether it holds a `+` or `#`.
@@ -85,8 +98,22 @@ impl<B: Storage> TopicFilter<B> {
     /// Whether a message on `topic` is asked for. The share is left aside. A wildcard in the first level does not match
     /// topics that begin with `$` (MQTT-4.7.2-1).
     #[must_use]
-    pub fn matches<C: Storage>(&self, _topic: &TopicName<C>) -> bool {
-        todo!()
+    pub fn matches<C: Storage>(&self, topic: &TopicName<C>) -> bool {
+        let (filter, topic) = (self.filter_bytes(), topic.as_bytes());
+        if topic.is_empty() || (topic.starts_with(b"$") && matches!(filter, [b'+' | b'#', ..])) {
+            return false; // MQTT-4.7.2-1
+        }
+        let mut levels = topic.split(|&byte| byte == b'/');
+        for wanted in filter.split(|&byte| byte == b'/') {
+            if wanted == b"#" {
+                return true; // Also of the level above: `a/#` matches `a`.
+            }
+            match levels.next() {
+                Some(level) if wanted == b"+" || wanted == level => {}
+                Some(_) | None => return false,
+            }
+        }
+        levels.next().is_none()
     }
 
     /// The storage.
@@ -117,8 +144,46 @@ impl TopicFilter<Bytes> {
     }
 }
 
-fn check(_bytes: &[u8]) -> Result<(), FilterError> {
-    todo!()
+/// Checks what a topic filter must be, but for its length.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), FilterError> {
+    text::check(bytes).map_err(FilterError::Text)?;
+    let filter = if bytes.starts_with(SHARE) {
+        let (name, filter) = split_share(bytes).ok_or(FilterError::Share)?;
+        if name.is_empty() || topic::has_wildcard(name) || filter.is_empty() {
+            return Err(FilterError::Share); // MQTT-4.8.2-1, MQTT-4.8.2-2
+        }
+        filter
+    } else {
+        bytes
+    };
+    check_levels(filter)
+}
+
+fn check_levels(filter: &[u8]) -> Result<(), FilterError> {
+    if filter.is_empty() {
+        return Err(FilterError::Empty); // MQTT-4.7.3-1
+    }
+    if !topic::has_wildcard(filter) {
+        return Ok(());
+    }
+    let mut levels = filter.split(|&byte| byte == b'/').peekable();
+    while let Some(level) = levels.next() {
+        if level.contains(&b'#') && (level != b"#" || levels.peek().is_some()) {
+            return Err(FilterError::MultiLevel); // MQTT-4.7.1-1
+        }
+        if level.contains(&b'+') && level != b"+" {
+            return Err(FilterError::SingleLevel); // MQTT-4.7.1-2
+        }
+    }
+    Ok(())
+}
+
+/// The name of the share and the filter after it, if this is `$share/name/filter`.
+fn split_share(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let share = bytes.strip_prefix(SHARE)?;
+    let slash = share.iter().position(|&byte| byte == b'/')?;
+    let (name, filter) = share.split_at_checked(slash)?;
+    Some((name, filter.get(1..)?))
 }
 
 impl<B: Storage> Deref for TopicFilter<B> {

@@ -12,13 +12,17 @@ mod filter;
 mod frame;
 mod packet;
 mod property;
+mod read;
 mod reason;
+mod rules;
 mod session;
 mod storage;
 mod text;
 mod time;
 mod topic;
 mod types;
+mod varint;
+mod write;
 
 pub use connection::{
     Acknowledged, Capability, Client, ClientEvent, Closed, CommandError, Config, Connection, Delivery, Limits, Outbox,

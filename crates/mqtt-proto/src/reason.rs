@@ -156,9 +156,49 @@ impl ReasonCode {
         }
     }
 
-    /// Whether this sender may say it in this packet (5.0; SUBACK, UNSUBACK: in each of its reasons).
-    pub(crate) const fn may_stand_in(self, _packet: PacketType, _from_client: bool) -> bool {
-        todo!()
+    /// Whether this sender may say it in this packet (5.0; in SUBACK and UNSUBACK: in each of its reasons). Packets
+    /// without a reason code take none.
+    pub(crate) const fn may_stand_in(self, packet: PacketType, from_client: bool) -> bool {
+        match packet {
+            // MQTT-3.2.2-8
+            PacketType::ConnAck => {
+                matches!(self.0, 0x00 | 0x80..=0x8A | 0x8C | 0x90 | 0x95 | 0x97 | 0x99..=0x9D | 0x9F)
+            }
+            // MQTT-3.4.2-1, MQTT-3.5.2-1
+            PacketType::PubAck | PacketType::PubRec => {
+                matches!(self.0, 0x00 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99)
+                    || (self.0 == 0x10 && !from_client)
+            }
+            // MQTT-3.6.2-1, MQTT-3.7.2-1
+            PacketType::PubRel | PacketType::PubComp => matches!(self.0, 0x00 | 0x92),
+            // MQTT-3.9.3-2
+            PacketType::SubAck => {
+                matches!(self.0, 0x00..=0x02 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2)
+            }
+            // MQTT-3.11.3-2
+            PacketType::UnsubAck => matches!(self.0, 0x00 | 0x11 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91),
+            // MQTT-3.14.2-1
+            PacketType::Disconnect if from_client => {
+                matches!(self.0, 0x00 | 0x04 | 0x80..=0x83 | 0x90 | 0x93..=0x99)
+            }
+            PacketType::Disconnect => {
+                matches!(self.0, 0x00 | 0x80..=0x83 | 0x87 | 0x89 | 0x8B | 0x8D..=0x90 | 0x93..=0xA2)
+            }
+            // MQTT-3.15.2-1
+            PacketType::Auth => self.0 == 0x18 || self.0 == if from_client { 0x19 } else { 0x00 },
+            PacketType::Connect
+            | PacketType::Publish
+            | PacketType::Subscribe
+            | PacketType::Unsubscribe
+            | PacketType::PingReq
+            | PacketType::PingResp => false,
+        }
+    }
+
+    /// Whether anyone may say it in this packet.
+    #[inline]
+    pub(crate) const fn is_listed_for(self, packet: PacketType) -> bool {
+        self.may_stand_in(packet, true) || self.may_stand_in(packet, false)
     }
 }
 

@@ -72,10 +72,6 @@ impl<B: Storage> Text<B> {
     pub fn to_shared(&self) -> Text<Bytes> {
         Text(self.0.to_shared())
     }
-
-    pub(crate) fn storage(&self) -> &B {
-        &self.0
-    }
 }
 
 impl Text<Bytes> {
@@ -96,6 +92,12 @@ impl Text<Bytes> {
 /// Checks what a text must be, but for its length: UTF-8 (so no surrogates) without U+0000.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
+    // Almost every text is ASCII: one pass tells.
+    if all(bytes, |word| is_plain(word)) { Ok(()) } else { check_slowly(bytes) }
+}
+
+#[cold]
+fn check_slowly(bytes: &[u8]) -> Result<(), TextError> {
     if str::from_utf8(bytes).is_err() {
         return Err(TextError::NotUtf8); // MQTT-1.5.4-1
     }
@@ -103,6 +105,37 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
         return Err(TextError::Nul); // MQTT-1.5.4-2
     }
     Ok(())
+}
+
+/// Whether `holds` is true of all bytes, given eight at a time: some of them twice, and bytes `a` to fill up.
+#[inline]
+pub(crate) fn all(bytes: &[u8], holds: impl Fn(u64) -> bool) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        let filled = bytes.iter().fold(FILL, |word, &byte| word << 8 | u64::from(byte));
+        return holds(filled);
+    };
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        if !holds(u64::from_le_bytes(*word)) {
+            return false;
+        }
+        rest = tail;
+    }
+    holds(u64::from_le_bytes(*last))
+}
+
+/// Whether the eight bytes are all ASCII and none is zero.
+#[inline]
+pub(crate) fn is_plain(word: u64) -> bool {
+    // The highest bit is set by a byte that is not ASCII, and by the borrow of one that is zero.
+    (word | word.wrapping_sub(ONES)) & HIGHS == 0
+}
+
+/// Whether one of the eight ASCII bytes is `byte`.
+#[inline]
+pub(crate) fn holds_byte(word: u64, byte: u8) -> bool {
+    let difference = word ^ (ONES * u64::from(byte));
+    difference.wrapping_sub(ONES) & !difference & HIGHS != 0
 }
 
 impl<B: Storage> Deref for Text<B> {
@@ -174,3 +207,7 @@ impl core::error::Error for TextError {}
 
 /// Texts and binary data carry their length in two bytes.
 pub(crate) const MAX_LEN: usize = 65_535;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+const FILL: u64 = u64::from_be_bytes(*b"aaaaaaaa");

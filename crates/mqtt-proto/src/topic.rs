@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Storage,
-    text::{Text, TextError},
+    text::{self, Text, TextError},
 };
 
 /// The topic of a message: a [`Text`] of at least one character, without the wildcards `+` and `#`.
@@ -35,14 +35,11 @@ impl<B: Storage> TopicName<B> {
     ///
     /// If they are not a [`Text`], are empty, or hold a wildcard.
     pub fn new(bytes: B) -> Result<Self, TopicError> {
-        let text = Text::new(bytes).map_err(TopicError::Text)?;
-        if text.as_bytes().is_empty() {
-            return Err(TopicError::Empty); // MQTT-4.7.3-1
+        if bytes.as_ref().len() > text::MAX_LEN {
+            return Err(TopicError::Text(TextError::TooLong)); // MQTT-4.7.3-3
         }
-        if has_wildcard(text.as_bytes()) {
-            return Err(TopicError::Wildcard); // MQTT-4.7.0-1
-        }
-        Ok(Self(text))
+        check(bytes.as_ref())?;
+        Ok(Self::trusted(bytes))
     }
 
     /// Bytes that have been checked; empty only for a PUBLISH with a Topic Alias.
@@ -93,10 +90,34 @@ impl TopicName<Bytes> {
     }
 }
 
-/// Whether a `+` or `#` is among the bytes.
+/// Checks what a topic name must be, but for its length.
 #[inline]
+pub(crate) fn check(bytes: &[u8]) -> Result<(), TopicError> {
+    if bytes.is_empty() {
+        return Err(TopicError::Empty); // MQTT-4.7.3-1
+    }
+    let is_plain = |word| text::is_plain(word) && !text::holds_byte(word, b'+') && !text::holds_byte(word, b'#');
+    if text::all(bytes, is_plain) { Ok(()) } else { check_slowly(bytes) }
+}
+
+#[cold]
+fn check_slowly(bytes: &[u8]) -> Result<(), TopicError> {
+    text::check(bytes).map_err(TopicError::Text)?;
+    if has_wildcard(bytes) {
+        return Err(TopicError::Wildcard); // MQTT-4.7.0-1
+    }
+    Ok(())
+}
+
+/// Whether a `+` or `#` is among the bytes.
 pub(crate) fn has_wildcard(bytes: &[u8]) -> bool {
     bytes.iter().any(|&byte| byte == b'+' || byte == b'#')
+}
+
+/// Whether it has more than the 32,767 characters that MQTT 3.1 allows. // D31-utf8
+pub(crate) fn is_too_long_for_v31(bytes: &[u8]) -> bool {
+    // Each character has one byte that does not continue another.
+    bytes.len() > V31_MAX_CHARS && bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() > V31_MAX_CHARS
 }
 
 impl<B: Storage> Deref for TopicName<B> {
@@ -172,3 +193,6 @@ impl fmt::Display for TopicError {
 }
 
 impl core::error::Error for TopicError {}
+
+/// The length limit of a topic name in MQTT 3.1, in characters.
+pub(crate) const V31_MAX_CHARS: usize = 32_767;

@@ -2,8 +2,14 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::{REASON_CODE, reason_code};
 use crate::{
-    EncodeError, PacketId, PacketType, Properties, PropertyId, PropertyValue, ReasonCode, Storage, Text, Version,
+    EncodeError, PacketId, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule, Storage,
+    Text, Version,
+    property::Place,
+    read::Reader,
+    rules,
+    write::{self, Sink, Write},
 };
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP: they share one layout.
@@ -33,9 +39,9 @@ impl<B: Storage> AckPacket<B> {
     ///
     /// # Errors
     ///
-    /// If the packet cannot be written: see [`EncodeError`].
-    pub fn encoded_len(&self, _packet_type: PacketType, _version: Version) -> Result<usize, EncodeError> {
-        todo!()
+    /// If the packet cannot be written, or `packet_type` is none of the four: see [`EncodeError`].
+    pub fn encoded_len(&self, packet_type: PacketType, version: Version) -> Result<usize, EncodeError> {
+        write::encoded_len(&AckAs { packet_type, ack: self }, version)
     }
 
     /// Writes the whole packet at the end of `out`, as `packet_type`.
@@ -44,8 +50,74 @@ impl<B: Storage> AckPacket<B> {
     ///
     /// If the packet cannot be written, or `packet_type` is none of the four: see [`EncodeError`]. Then `out` is left
     /// as it was.
-    pub fn encode(&self, _packet_type: PacketType, _version: Version, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    pub fn encode(&self, packet_type: PacketType, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+        write::encode(&AckAs { packet_type, ack: self }, version, out)
+    }
+
+    #[inline]
+    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
+        let packet_id = reader.packet_id()?;
+        // U5-3.4.2.1: a packet may end after its identifier, and after its reason code.
+        if reader.is_empty() {
+            return Ok(Self::new(packet_id, ReasonCode::SUCCESS));
+        }
+        match reader.version() {
+            Version::V31 | Version::V311 => return Err(reader.fail("end", &rules::TRAILING_FIXED)),
+            Version::V5 => {}
+        }
+        let at = reader.position();
+        let reason = ReasonCode(reader.u8(REASON_CODE)?);
+        if !reason.is_listed_for(reader.packet()) {
+            return Err(reader.fail_at(at, REASON_CODE, unlisted_rule(reader.packet())));
+        }
+        if reader.is_empty() {
+            return Ok(Self::new(packet_id, reason));
+        }
+        let (properties, _) = Properties::decode(reader, Place::of(reader.packet()))?;
+        reader.finish(&rules::TRAILING)?;
+        Ok(Self { packet_id, reason, properties })
+    }
+}
+
+/// One of the four, as it is written.
+struct AckAs<'a, B: Storage> {
+    packet_type: PacketType,
+    ack: &'a AckPacket<B>,
+}
+
+impl<B: Storage> Write for AckAs<'_, B> {
+    fn packet_type(&self) -> PacketType {
+        self.packet_type
+    }
+
+    fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+        let AckPacket { packet_id, reason, properties } = self.ack;
+        let packet = self.packet_type;
+        match packet {
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {}
+            _ => {
+                let rule = "only PUBACK, PUBREC, PUBREL and PUBCOMP have this layout";
+                return Err(EncodeError::Forbidden { packet, field: "packet type", rule });
+            }
+        }
+        sink.u16(packet_id.get());
+        if *reason == ReasonCode::SUCCESS && properties.is_empty() {
+            return Ok(()); // U5-3.4.2.1
+        }
+        reason_code(packet, *reason, version, sink)?;
+        if properties.is_empty() {
+            return Ok(());
+        }
+        properties.write(packet, Place::of(packet), version, None, sink)
+    }
+}
+
+fn unlisted_rule(packet: PacketType) -> &'static Rule {
+    match packet {
+        PacketType::PubRec => &PUBREC_REASON,
+        PacketType::PubRel => &PUBREL_REASON,
+        PacketType::PubComp => &PUBCOMP_REASON,
+        _ => &PUBACK_REASON,
     }
 }
 
@@ -60,7 +132,13 @@ impl AckPacket<Bytes> {
     /// Adds a User Property; names may repeat (5.0).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 }
+
+// MQTT 3.x has no reason codes here, and no rule about them.
+const PUBACK_REASON: Rule = rules::unlisted("MQTT-3.4.2-1", "MQTT-3.4.2-1");
+const PUBREC_REASON: Rule = rules::unlisted("MQTT-3.5.2-1", "MQTT-3.5.2-1");
+const PUBREL_REASON: Rule = rules::unlisted("MQTT-3.6.2-1", "MQTT-3.6.2-1");
+const PUBCOMP_REASON: Rule = rules::unlisted("MQTT-3.7.2-1", "MQTT-3.7.2-1");

@@ -1,8 +1,16 @@
 //! AUTH (5.0 section 3.15).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::{EncodeError, Properties, PropertyId, PropertyValue, ReasonCode, Storage, Text, Version};
+use super::{REASON_CODE, reason_code};
+use crate::{
+    EncodeError, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule, Storage, Text,
+    Version,
+    property::Place,
+    read::Reader,
+    rules,
+    write::{Sink, Write},
+};
 
 /// AUTH: a step of an enhanced authentication.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -24,23 +32,51 @@ impl<B: Storage> Auth<B> {
     pub const fn properties(&self) -> &Properties<B> {
         &self.properties
     }
+}
 
-    /// Length of the whole packet in bytes, with its fixed header.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`].
-    pub fn encoded_len(&self, _version: Version) -> Result<usize, EncodeError> {
-        todo!()
+impl<B: Storage> Auth<B> {
+    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
+        // The standard allows a packet without anything, and forbids one without a method: the connection refuses it.
+        // U5-3.15.2.2.2
+        if reader.is_empty() {
+            return Ok(Self::new(ReasonCode::SUCCESS));
+        }
+        let at = reader.position();
+        let reason = ReasonCode(reader.u8(REASON_CODE)?);
+        if !reason.is_listed_for(PacketType::Auth) {
+            return Err(reader.fail_at(at, REASON_CODE, &UNLISTED));
+        }
+        let (properties, _) = Properties::decode(reader, Place::of(PacketType::Auth))?;
+        if !properties.contains(PropertyId::AuthenticationMethod) {
+            return Err(reader.fail(PropertyId::AuthenticationMethod.name(), &NO_METHOD));
+        }
+        reader.finish(&rules::TRAILING)?;
+        Ok(Self { reason, properties })
+    }
+}
+
+impl<B: Storage> Write for Auth<B> {
+    fn packet_type(&self) -> PacketType {
+        PacketType::Auth
     }
 
-    /// Writes the whole packet at the end of `out`.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
-    pub fn encode(&self, _version: Version, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+        let packet = PacketType::Auth;
+        match version {
+            Version::V31 | Version::V311 => {
+                return Err(EncodeError::NotInVersion { packet, field: "packet", version });
+            }
+            Version::V5 => {}
+        }
+        if self.reason == ReasonCode::SUCCESS && self.properties.is_empty() {
+            return Ok(());
+        }
+        if !self.properties.contains(PropertyId::AuthenticationMethod) {
+            let (field, rule) = (PropertyId::AuthenticationMethod.name(), "each AUTH needs it [U5-3.15.2.2.2]");
+            return Err(EncodeError::Missing { packet, field, rule });
+        }
+        reason_code(packet, self.reason, version, sink)?;
+        self.properties.write(packet, Place::of(packet), version, None, sink)
     }
 }
 
@@ -66,7 +102,10 @@ impl Auth<Bytes> {
     /// Adds a User Property; names may repeat (5.0).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 }
+
+const UNLISTED: Rule = rules::unlisted("MQTT-3.15.2-1", "MQTT-3.15.2-1");
+const NO_METHOD: Rule = Rule::protocol("must be there", "U5-3.15.2.2.2", "U5-3.15.2.2.2");

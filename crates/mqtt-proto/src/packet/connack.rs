@@ -2,9 +2,17 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::{EncodeError, Properties, PropertyId, PropertyValue, QoS, ReasonCode, Storage, Text, Version};
+use super::{REASON_CODE, reason_code};
+use crate::{
+    EncodeError, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, QoS, ReasonCode, Rule, Storage,
+    Text, Version,
+    property::Place,
+    read::Reader,
+    rules,
+    write::{Sink, Write},
+};
 
 /// CONNACK: the server's answer to CONNECT.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -28,24 +36,86 @@ impl<B: Storage> ConnAck<B> {
     pub const fn properties(&self) -> &Properties<B> {
         &self.properties
     }
+}
 
-    /// Length of the whole packet in bytes, with its fixed header.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`].
-    pub fn encoded_len(&self, _version: Version) -> Result<usize, EncodeError> {
-        todo!()
+impl<B: Storage> ConnAck<B> {
+    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
+        let at = reader.position();
+        let flags = reader.u8(FLAGS)?;
+        let session_present = match reader.version() {
+            // A reserved byte, that says nothing. // D31-connack
+            Version::V31 => false,
+            Version::V311 | Version::V5 if flags > 1 => return Err(reader.fail_at(at, FLAGS, &RESERVED)),
+            Version::V311 | Version::V5 => flags == 1,
+        };
+        let reason_at = reader.position();
+        let code = reader.u8(REASON_CODE)?;
+        let reason = match reader.version() {
+            Version::V31 | Version::V311 => reason_from_return_code(code),
+            Version::V5 => Some(ReasonCode(code)).filter(|reason| reason.is_listed_for(PacketType::ConnAck)),
+        };
+        let Some(reason) = reason else {
+            return Err(reader.fail_at(reason_at, REASON_CODE, &UNLISTED));
+        };
+        if session_present && reason != ReasonCode::SUCCESS {
+            return Err(reader.fail_at(at, FLAGS, &REFUSED_WITH_SESSION));
+        }
+        let (properties, _) = Properties::decode(reader, Place::of(PacketType::ConnAck))?;
+        reader.finish(&rules::TRAILING_FIXED)?;
+        Ok(Self { session_present, reason, properties })
+    }
+}
+
+impl<B: Storage> Write for ConnAck<B> {
+    fn packet_type(&self) -> PacketType {
+        PacketType::ConnAck
     }
 
-    /// Writes the whole packet at the end of `out`.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
-    pub fn encode(&self, _version: Version, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+        let packet = PacketType::ConnAck;
+        if self.session_present && self.reason != ReasonCode::SUCCESS {
+            let rule = "a refused connection has no session [MQTT-3.2.2-6]";
+            return Err(EncodeError::Forbidden { packet, field: SESSION_PRESENT, rule });
+        }
+        if self.session_present && version == Version::V31 {
+            return Err(EncodeError::NotInVersion { packet, field: SESSION_PRESENT, version }); // D31-connack
+        }
+        sink.u8(self.session_present.into());
+        match version {
+            Version::V31 | Version::V311 => match return_code_from_reason(self.reason) {
+                Some(code) => sink.u8(code),
+                None => return Err(EncodeError::NotInVersion { packet, field: REASON_CODE, version }),
+            },
+            Version::V5 => reason_code(packet, self.reason, version, sink)?,
+        }
+        self.properties.write(packet, Place::of(packet), version, None, sink)
     }
+}
+
+/// MQTT 3.x's return codes as reason codes; 6 and above are reserved. // U311-3.2.2.3
+const fn reason_from_return_code(code: u8) -> Option<ReasonCode> {
+    Some(match code {
+        0 => ReasonCode::SUCCESS,
+        1 => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+        2 => ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+        3 => ReasonCode::SERVER_UNAVAILABLE,
+        4 => ReasonCode::BAD_USER_NAME_OR_PASSWORD,
+        5 => ReasonCode::NOT_AUTHORIZED,
+        _ => return None,
+    })
+}
+
+/// And back.
+const fn return_code_from_reason(reason: ReasonCode) -> Option<u8> {
+    Some(match reason {
+        ReasonCode::SUCCESS => 0,
+        ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => 1,
+        ReasonCode::CLIENT_IDENTIFIER_NOT_VALID => 2,
+        ReasonCode::SERVER_UNAVAILABLE => 3,
+        ReasonCode::BAD_USER_NAME_OR_PASSWORD => 4,
+        ReasonCode::NOT_AUTHORIZED => 5,
+        _ => return None,
+    })
 }
 
 impl ConnAck<Bytes> {
@@ -157,7 +227,7 @@ impl ConnAck<Bytes> {
     /// Adds a User Property; names may repeat (5.0).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 
@@ -172,3 +242,10 @@ impl ConnAck<Bytes> {
         self
     }
 }
+
+const FLAGS: &str = "acknowledge flags";
+const SESSION_PRESENT: &str = "Session Present";
+const RESERVED: Rule = Rule::malformed("bits 7 to 1 must be 0", "U311-3.2.2.1", "MQTT-3.2.2-1");
+const UNLISTED: Rule = rules::unlisted("U311-3.2.2.3", "MQTT-3.2.2-8");
+const REFUSED_WITH_SESSION: Rule =
+    Rule::protocol("a refused connection must have no session", "MQTT-3.2.2-4", "MQTT-3.2.2-6");

@@ -7,7 +7,7 @@ use core::{
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{EncodeError, Message, Properties, PropertyId, PropertyValue, Storage, Text, Version};
+use crate::{EncodeError, Message, Properties, PropertyId, PropertyValue, Storage, Text, Version, write};
 
 /// A message that the server publishes when the client is gone without a good-bye.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -92,7 +92,7 @@ impl<B: Storage> Connect<B> {
     ///
     /// If the packet cannot be written: see [`EncodeError`].
     pub fn encoded_len(&self) -> Result<usize, EncodeError> {
-        todo!()
+        write::encoded_len(self, self.version)
     }
 
     /// Writes the whole packet at the end of `out`.
@@ -100,8 +100,8 @@ impl<B: Storage> Connect<B> {
     /// # Errors
     ///
     /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
-    pub fn encode(&self, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
+        write::encode(self, self.version, out)
     }
 }
 
@@ -151,7 +151,7 @@ impl Connect<Bytes> {
     /// Adds a User Property; names may repeat (5.0).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 

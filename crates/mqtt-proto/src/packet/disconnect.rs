@@ -1,8 +1,16 @@
 //! DISCONNECT (section 3.14 of both standards).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::{EncodeError, Properties, PropertyId, PropertyValue, ReasonCode, Storage, Text, Version};
+use super::{REASON_CODE, reason_code};
+use crate::{
+    EncodeError, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule, Storage, Text,
+    Version,
+    property::Place,
+    read::Reader,
+    rules,
+    write::{Sink, Write},
+};
 
 /// DISCONNECT: the connection ends in good order. In MQTT 3.x only clients send it, and it says nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -24,23 +32,49 @@ impl<B: Storage> Disconnect<B> {
     pub const fn properties(&self) -> &Properties<B> {
         &self.properties
     }
+}
 
-    /// Length of the whole packet in bytes, with its fixed header.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`].
-    pub fn encoded_len(&self, _version: Version) -> Result<usize, EncodeError> {
-        todo!()
+impl<B: Storage> Disconnect<B> {
+    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
+        // U5-3.14.2.1a: a packet may end at once, and after its reason code.
+        if reader.is_empty() {
+            return Ok(Self::new(ReasonCode::SUCCESS));
+        }
+        match reader.version() {
+            Version::V31 | Version::V311 => return Err(reader.fail("end", &rules::TRAILING_FIXED)),
+            Version::V5 => {}
+        }
+        let at = reader.position();
+        let reason = ReasonCode(reader.u8(REASON_CODE)?);
+        // The standard's table of all codes allows this one here, the packet's own table does not.
+        let is_tolerated = reason == ReasonCode::BAD_AUTHENTICATION_METHOD;
+        if !is_tolerated && !reason.is_listed_for(PacketType::Disconnect) {
+            return Err(reader.fail_at(at, REASON_CODE, &UNLISTED));
+        }
+        if reader.is_empty() {
+            return Ok(Self::new(reason));
+        }
+        let (properties, _) = Properties::decode(reader, Place::of(PacketType::Disconnect))?;
+        reader.finish(&rules::TRAILING)?;
+        Ok(Self { reason, properties })
+    }
+}
+
+impl<B: Storage> Write for Disconnect<B> {
+    fn packet_type(&self) -> PacketType {
+        PacketType::Disconnect
     }
 
-    /// Writes the whole packet at the end of `out`.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
-    pub fn encode(&self, _version: Version, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+        let packet = PacketType::Disconnect;
+        if self.reason == ReasonCode::SUCCESS && self.properties.is_empty() {
+            return Ok(()); // U5-3.14.2.1a
+        }
+        reason_code(packet, self.reason, version, sink)?;
+        if self.properties.is_empty() {
+            return Ok(());
+        }
+        self.properties.write(packet, Place::of(packet), version, None, sink)
     }
 }
 
@@ -69,7 +103,9 @@ impl Disconnect<Bytes> {
     /// Adds a User Property; names may repeat (5.0).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 }
+
+const UNLISTED: Rule = rules::unlisted("MQTT-3.14.2-1", "MQTT-3.14.2-1");

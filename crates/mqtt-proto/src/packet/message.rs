@@ -99,14 +99,14 @@ impl Message<Bytes> {
     /// Adds a User Property; names may repeat (5.0 section 3.3.2.3.7).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 
     /// Adds a Subscription Identifier: for servers alone (5.0 section 3.3.2.3.8).
     #[must_use]
     pub fn with_subscription_identifier(mut self, id: SubscriptionId) -> Self {
-        self.properties.set(PropertyId::SubscriptionIdentifier, PropertyValue::Number(id.get()));
+        self.properties.add(PropertyId::SubscriptionIdentifier, PropertyValue::Number(id.get()));
         self
     }
 }

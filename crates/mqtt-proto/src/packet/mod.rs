@@ -1,9 +1,11 @@
 //! The fifteen packets, each one struct for all three versions.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
 mod ack;
 mod auth;
 mod connack;
 mod connect;
+mod connect_codec;
 mod disconnect;
 mod message;
 mod publish;
@@ -15,7 +17,12 @@ use alloc::boxed::Box;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{EncodeError, PacketType, ProtocolError, Storage, Version};
+use crate::{
+    EncodeError, FixedHeader, PacketType, ProtocolError, ReasonCode, Rule, Storage, Version,
+    read::Reader,
+    rules,
+    write::{self, Sink},
+};
 
 pub use ack::AckPacket;
 pub use auth::Auth;
@@ -71,8 +78,35 @@ impl<B: Storage> Packet<B> {
     /// # Errors
     ///
     /// If the packet breaks a rule of the version.
-    pub fn decode(_version: Version, _frame: B) -> Result<Self, ProtocolError> {
-        todo!()
+    pub fn decode(version: Version, frame: B) -> Result<Self, ProtocolError> {
+        let header = match FixedHeader::parse(frame.as_ref())? {
+            Some(header) if header.frame_len() == frame.as_ref().len() => header,
+            header => return Err(not_one_frame(version, header)),
+        };
+        let packet = header.packet_type();
+        let mut reader = Reader::new(&frame, header.header_len(), packet, version);
+        if packet == PacketType::Publish {
+            return Publish::decode(&mut reader, header.flags()).map(Self::Publish);
+        }
+        check_flags(&reader, header)?;
+        let reader = &mut reader;
+        match packet {
+            PacketType::Connect => Connect::decode(reader).map(Self::Connect),
+            PacketType::ConnAck => ConnAck::decode(reader).map(Self::ConnAck),
+            PacketType::Publish => Publish::decode(reader, header.flags()).map(Self::Publish),
+            PacketType::PubAck => AckPacket::decode(reader).map(Self::PubAck),
+            PacketType::PubRec => AckPacket::decode(reader).map(Self::PubRec),
+            PacketType::PubRel => AckPacket::decode(reader).map(Self::PubRel),
+            PacketType::PubComp => AckPacket::decode(reader).map(Self::PubComp),
+            PacketType::Subscribe => Subscribe::decode(reader).map(Self::Subscribe),
+            PacketType::SubAck => SubAck::decode(reader).map(Self::SubAck),
+            PacketType::Unsubscribe => Unsubscribe::decode(reader).map(Self::Unsubscribe),
+            PacketType::UnsubAck => UnsubAck::decode(reader).map(Self::UnsubAck),
+            PacketType::PingReq => reader.finish(&rules::TRAILING_FIXED).map(|()| Self::PingReq),
+            PacketType::PingResp => reader.finish(&rules::TRAILING_FIXED).map(|()| Self::PingResp),
+            PacketType::Disconnect => Disconnect::decode(reader).map(Self::Disconnect),
+            PacketType::Auth => Auth::decode(reader).map(Self::Auth),
+        }
     }
 
     /// The kind of packet.
@@ -97,21 +131,148 @@ impl<B: Storage> Packet<B> {
         }
     }
 
-    /// Length of the whole packet in bytes, with its fixed header.
+    /// Length of the whole packet in bytes, with its fixed header. CONNECT has its own version, whatever `version` is.
     ///
     /// # Errors
     ///
     /// If the packet cannot be written: see [`EncodeError`].
-    pub fn encoded_len(&self, _version: Version) -> Result<usize, EncodeError> {
-        todo!()
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(packet) => packet.encoded_len(),
+            Self::ConnAck(packet) => packet.encoded_len(version),
+            Self::Publish(packet) => packet.encoded_len(version),
+            Self::PubAck(packet) | Self::PubRec(packet) | Self::PubRel(packet) | Self::PubComp(packet) => {
+                packet.encoded_len(self.packet_type(), version)
+            }
+            Self::Subscribe(packet) => packet.encoded_len(version),
+            Self::SubAck(packet) => packet.encoded_len(version),
+            Self::Unsubscribe(packet) => packet.encoded_len(version),
+            Self::UnsubAck(packet) => packet.encoded_len(version),
+            Self::PingReq | Self::PingResp => Ok(PING_LEN),
+            Self::Disconnect(packet) => packet.encoded_len(version),
+            Self::Auth(packet) => packet.encoded_len(version),
+        }
     }
 
-    /// Writes the whole packet at the end of `out`.
+    /// Writes the whole packet at the end of `out`. CONNECT has its own version, whatever `version` is.
     ///
     /// # Errors
     ///
     /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
-    pub fn encode(&self, _version: Version, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    pub fn encode(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+        match self {
+            Self::Connect(packet) => packet.encode(out),
+            Self::ConnAck(packet) => packet.encode(version, out),
+            Self::Publish(packet) => packet.encode(version, out),
+            Self::PubAck(packet) | Self::PubRec(packet) | Self::PubRel(packet) | Self::PubComp(packet) => {
+                packet.encode(self.packet_type(), version, out)
+            }
+            Self::Subscribe(packet) => packet.encode(version, out),
+            Self::SubAck(packet) => packet.encode(version, out),
+            Self::Unsubscribe(packet) => packet.encode(version, out),
+            Self::UnsubAck(packet) => packet.encode(version, out),
+            Self::PingReq | Self::PingResp => {
+                out.extend_from_slice(&[(self.packet_type() as u8) << 4, 0]);
+                Ok(())
+            }
+            Self::Disconnect(packet) => packet.encode(version, out),
+            Self::Auth(packet) => packet.encode(version, out),
+        }
     }
+}
+
+/// The encoders of the packets whose version is not their own.
+macro_rules! encode_methods {
+    ($($packet:ident),*) => {$(
+        impl<B: Storage> $packet<B> {
+            /// Length of the whole packet in bytes, with its fixed header.
+            ///
+            /// # Errors
+            ///
+            /// If the packet cannot be written: see [`EncodeError`].
+            pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+                write::encoded_len(self, version)
+            }
+
+            /// Writes the whole packet at the end of `out`.
+            ///
+            /// # Errors
+            ///
+            /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
+            pub fn encode(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+                write::encode(self, version, out)
+            }
+        }
+    )*};
+}
+
+encode_methods!(ConnAck, Subscribe, SubAck, Unsubscribe, UnsubAck, Disconnect, Auth);
+
+/// The flags of the first byte are fixed for each kind but PUBLISH; AUTH came with 5.0.
+#[inline]
+fn check_flags<B: Storage>(reader: &Reader<'_, B>, header: FixedHeader) -> Result<(), ProtocolError> {
+    let version = reader.version();
+    let (expected, rule) = match header.packet_type() {
+        PacketType::PubRel => (0b0010, &FLAGS_PUBREL),
+        PacketType::Subscribe => (0b0010, &FLAGS_SUBSCRIBE),
+        PacketType::Unsubscribe => (0b0010, &FLAGS_UNSUBSCRIBE),
+        PacketType::Disconnect => (0, &FLAGS_DISCONNECT),
+        PacketType::Auth if version != Version::V5 => {
+            return Err(reader.fail_at(0, "packet type", &rules::PACKET_TYPE));
+        }
+        PacketType::Auth => (0, &FLAGS_AUTH),
+        PacketType::Connect
+        | PacketType::ConnAck
+        | PacketType::Publish
+        | PacketType::PubAck
+        | PacketType::PubRec
+        | PacketType::PubComp
+        | PacketType::SubAck
+        | PacketType::UnsubAck
+        | PacketType::PingReq
+        | PacketType::PingResp => (0, &FLAGS),
+    };
+    // In MQTT 3.1 the packets of QoS 1 may say that they were sent before. // D31-flags
+    let ignored = if version == Version::V31 && expected != 0 { DUP } else { 0 };
+    if header.flags() & !ignored == expected { Ok(()) } else { Err(reader.fail_at(0, "flags", rule)) }
+}
+
+#[cold]
+fn not_one_frame(version: Version, header: Option<FixedHeader>) -> ProtocolError {
+    let packet = header.map(|header| header.packet_type());
+    ProtocolError::new(version, packet, "Remaining Length", &rules::FRAME).at(1)
+}
+
+/// Writes a reason code, if the packet may carry it.
+#[inline]
+fn reason_code<S: Sink>(
+    packet: PacketType,
+    reason: ReasonCode,
+    version: Version,
+    sink: &mut S,
+) -> Result<(), EncodeError> {
+    let field = REASON_CODE;
+    if version != Version::V5 {
+        return Err(EncodeError::NotInVersion { packet, field, version });
+    }
+    if !reason.is_listed_for(packet) {
+        return Err(EncodeError::Forbidden { packet, field, rule: "this packet does not carry this reason code" });
+    }
+    sink.u8(reason.0);
+    Ok(())
+}
+
+const REASON_CODE: &str = "reason code";
+const PING_LEN: usize = 2;
+const DUP: u8 = 0b1000;
+
+const FLAGS: Rule = flags("MQTT-2.2.2-2", "MQTT-2.1.3-1");
+const FLAGS_PUBREL: Rule = flags("MQTT-3.6.1-1", "MQTT-3.6.1-1");
+const FLAGS_SUBSCRIBE: Rule = flags("MQTT-3.8.1-1", "MQTT-3.8.1-1");
+const FLAGS_UNSUBSCRIBE: Rule = flags("MQTT-3.10.1-1", "MQTT-3.10.1-1");
+const FLAGS_DISCONNECT: Rule = flags("MQTT-3.14.1-1", "MQTT-3.14.1-1");
+const FLAGS_AUTH: Rule = flags("MQTT-3.15.1-1", "MQTT-3.15.1-1");
+
+const fn flags(v3: &'static str, v5: &'static str) -> Rule {
+    Rule::malformed("not the flags of this kind of packet", v3, v5)
 }

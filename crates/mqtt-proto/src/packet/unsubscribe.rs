@@ -2,9 +2,16 @@
 
 use alloc::vec::Vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::{EncodeError, PacketId, Properties, PropertyId, PropertyValue, Storage, Text, TopicFilter, Version};
+use crate::{
+    EncodeError, PacketId, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, Rule, Storage, Text,
+    TopicFilter, Version,
+    property::Place,
+    read::{FILTER, Reader},
+    rules,
+    write::{Sink, Write},
+};
 
 /// UNSUBSCRIBE: a client wants messages no more.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -28,23 +35,38 @@ impl<B: Storage> Unsubscribe<B> {
     pub const fn properties(&self) -> &Properties<B> {
         &self.properties
     }
+}
 
-    /// Length of the whole packet in bytes, with its fixed header.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`].
-    pub fn encoded_len(&self, _version: Version) -> Result<usize, EncodeError> {
-        todo!()
+impl<B: Storage> Unsubscribe<B> {
+    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
+        let packet_id = reader.packet_id()?;
+        let (properties, _) = Properties::decode(reader, Place::of(PacketType::Unsubscribe))?;
+        if reader.is_empty() {
+            return Err(reader.fail("payload", &EMPTY));
+        }
+        let mut filters = Vec::new();
+        while !reader.is_empty() {
+            filters.push(reader.filter(&FILTER_UTF8)?);
+        }
+        Ok(Self { packet_id, filters, properties })
+    }
+}
+
+impl<B: Storage> Write for Unsubscribe<B> {
+    fn packet_type(&self) -> PacketType {
+        PacketType::Unsubscribe
     }
 
-    /// Writes the whole packet at the end of `out`.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
-    pub fn encode(&self, _version: Version, _out: &mut BytesMut) -> Result<(), EncodeError> {
-        todo!()
+    fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+        let packet = PacketType::Unsubscribe;
+        if self.filters.is_empty() {
+            let rule = "at least one is needed [MQTT-3.10.3-2]";
+            return Err(EncodeError::Missing { packet, field: FILTER, rule });
+        }
+        sink.u16(self.packet_id.get());
+        self.properties.write(packet, Place::of(packet), version, None, sink)?;
+        self.filters.iter().for_each(|filter| sink.section(filter.as_bytes()));
+        Ok(())
     }
 }
 
@@ -52,7 +74,10 @@ impl Unsubscribe<Bytes> {
     /// Adds a User Property; names may repeat (5.0).
     #[must_use]
     pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
-        self.properties.set(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self.properties.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
         self
     }
 }
+
+const EMPTY: Rule = Rule::protocol("names no filter", "MQTT-3.10.3-2", "MQTT-3.10.3-2");
+const FILTER_UTF8: Rule = Rule::malformed(rules::UTF8_WORDS, "MQTT-3.10.3-1", "MQTT-3.10.3-1");

@@ -1,212 +1,334 @@
 //! The properties of one packet, as the validated bytes they have on the wire.
 
-use core::num::{NonZeroU16, NonZeroU32};
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+    mem,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use super::{PropertyId, PropertyValue};
-use crate::{QoS, Storage, SubscriptionId};
+use super::{Legal, Place, PropertyId, PropertyValue, read_id, read_value, table, write};
+use crate::{
+    EncodeError, PacketType, ProtocolError, Storage, Version,
+    read::Reader,
+    rules, text, topic,
+    write::{Counter, Sink},
+};
 
 /// The properties of one packet (5.0 section 2.2.2), checked once and kept as encoded.
 ///
 /// Topic Alias and Will Delay Interval are never among them: they are fields of [`Publish`](crate::Publish) and
 /// [`Will`](crate::Will).
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Properties<B: Storage = Bytes> {
     bytes: B,
-    /// Bit n: property n is among the bytes.
+    /// Bit n: property n is among the bytes. `OVERLONG`: one was given that is too long to encode.
     present: u64,
 }
 
 impl<B: Storage> Properties<B> {
     /// Whether there are none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.present & !HIDDEN == 0
     }
 
     /// Whether a property is there.
     #[must_use]
-    pub fn contains(&self, _id: PropertyId) -> bool {
-        todo!()
+    #[inline]
+    pub fn contains(&self, id: PropertyId) -> bool {
+        self.present & !HIDDEN & id.bit() != 0
     }
 
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (PropertyId, PropertyValue<'_>)> {
-        core::iter::empty()
-    }
-
-    /// The User Properties: names and values, in their order; names may repeat (3.1.2.11.8).
-    pub fn user_properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        core::iter::empty()
-    }
-
-    /// The Subscription Identifiers, in their order (3.3.2.3.8, 3.8.2.1.2).
-    pub fn subscription_identifiers(&self) -> impl Iterator<Item = SubscriptionId> {
-        core::iter::empty()
+        self.visible().map(|property| (property.id, property.value))
     }
 
     /// The same properties, independent of the buffer.
     #[must_use]
     pub fn to_shared(&self) -> Properties<Bytes> {
-        todo!()
+        Properties { bytes: self.bytes.to_shared(), present: self.present }
     }
 
-    /// Payload Format Indicator: 1 for a payload of UTF-8 text, 0 for bytes (3.3.2.3.2).
-    #[must_use]
-    pub fn payload_format_indicator(&self) -> Option<u8> {
-        todo!()
+    /// The values of all properties of one name; for free if there are none.
+    pub(super) fn all(&self, wanted: PropertyId) -> impl Iterator<Item = PropertyValue<'_>> {
+        let bytes = if self.contains(wanted) { self.bytes.as_ref() } else { &[] };
+        Encoded::all(bytes).filter(move |property| property.id == wanted).map(|property| property.value)
     }
 
-    /// Message Expiry Interval, in seconds (3.3.2.3.3).
-    #[must_use]
-    pub fn message_expiry_interval(&self) -> Option<u32> {
-        todo!()
+    fn visible(&self) -> impl Iterator<Item = Encoded<'_>> {
+        Encoded::all(self.bytes.as_ref()).filter(|property| property.id.bit() & HIDDEN == 0)
     }
 
-    /// Content Type (3.3.2.3.9).
-    #[must_use]
-    pub fn content_type(&self) -> Option<&str> {
-        todo!()
+    fn has_hidden(&self) -> bool {
+        self.present & HIDDEN != 0
     }
 
-    /// Response Topic (3.3.2.3.5).
-    #[must_use]
-    pub fn response_topic(&self) -> Option<&str> {
-        todo!()
+    /// Reads the Property Length and the properties, and checks them against the table. The value of a Topic Alias or
+    /// Will Delay Interval comes apart.
+    #[inline]
+    pub(crate) fn decode(reader: &mut Reader<'_, B>, place: Place) -> Result<(Self, Option<u32>), ProtocolError> {
+        match reader.version() {
+            Version::V31 | Version::V311 => return Ok((Self::default(), None)),
+            Version::V5 => {}
+        }
+        match reader.varint(PROPERTY_LENGTH)? {
+            0 => Ok((Self::default(), None)),
+            len => Self::decode_some(reader, len as usize, place),
+        }
     }
 
-    /// Correlation Data (3.3.2.3.6).
-    #[must_use]
-    pub fn correlation_data(&self) -> Option<&[u8]> {
-        todo!()
+    fn decode_some(reader: &mut Reader<'_, B>, len: usize, place: Place) -> Result<(Self, Option<u32>), ProtocolError> {
+        let mut block = reader.sub(len, PROPERTY_LENGTH, &table::TOO_LONG)?;
+        let (mut start, mut end) = (block.position(), reader.position());
+        let (allowed, repeatable) = (place.allowed(), place.repeatable());
+        let mut present = 0;
+        let mut apart = None;
+        while !block.is_empty() {
+            let before = block.clone();
+            let row = read_id(&mut block)?;
+            let bit = row.id.bit();
+            if allowed & bit == 0 {
+                return Err(before.fail(row.name, &table::MISPLACED));
+            }
+            if present & bit & !repeatable != 0 {
+                return Err(before.fail(row.name, &table::REPEATED));
+            }
+            present |= bit;
+            let value = read_value(&mut block, row)?;
+            if let Some(rule) = row.legal.broken_by(value) {
+                return Err(before.fail(row.name, rule));
+            }
+            if bit & HIDDEN != 0 {
+                let PropertyValue::Number(number) = value else { continue };
+                apart = Some(number);
+                // At either end, as all encoders put it, it is cut off; in the middle it stays, hidden.
+                if before.position() == start {
+                    start = block.position();
+                    present &= !bit;
+                } else if block.is_empty() {
+                    end = before.position();
+                    present &= !bit;
+                }
+            }
+        }
+        if present & PropertyId::AuthenticationData.bit() != 0 && present & PropertyId::AuthenticationMethod.bit() == 0
+        {
+            return Err(reader.fail("Authentication Data", &rules::AUTHENTICATION_DATA_ALONE)); // U5-3.1.2.11.10
+        }
+        Ok((Self { bytes: reader.slice(start, end), present }, apart))
     }
 
-    /// Session Expiry Interval, in seconds; `u32::MAX` is never (3.1.2.11.2).
-    #[must_use]
-    pub fn session_expiry_interval(&self) -> Option<u32> {
-        todo!()
+    /// Writes the Property Length, the property that is a field elsewhere, and the properties.
+    #[inline]
+    pub(crate) fn write<S: Sink>(
+        &self,
+        packet: PacketType,
+        place: Place,
+        version: Version,
+        apart: Option<(PropertyId, u32)>,
+        sink: &mut S,
+    ) -> Result<(), EncodeError> {
+        if version == Version::V5 && self.present == 0 && apart.is_none() {
+            sink.u8(0); // MQTT-2.2.2-1
+            return Ok(());
+        }
+        self.write_some(packet, place, version, apart, sink)
     }
 
-    /// Assigned Client Identifier (3.2.2.3.7).
-    #[must_use]
-    pub fn assigned_client_identifier(&self) -> Option<&str> {
-        todo!()
+    fn write_some<S: Sink>(
+        &self,
+        packet: PacketType,
+        place: Place,
+        version: Version,
+        apart: Option<(PropertyId, u32)>,
+        sink: &mut S,
+    ) -> Result<(), EncodeError> {
+        match version {
+            Version::V31 | Version::V311 => {
+                let field = apart.map(|(id, _)| id).or_else(|| self.iter().next().map(|(id, _)| id));
+                return match field {
+                    Some(id) => Err(EncodeError::NotInVersion { packet, field: id.name(), version }),
+                    None if self.present & OVERLONG != 0 => Err(overlong(packet)),
+                    None => Ok(()),
+                };
+            }
+            Version::V5 => {}
+        }
+        self.check(packet, place)?;
+        let mut counter = Counter::default();
+        self.write_bytes(apart, &mut counter);
+        sink.varint(counter.as_varint(packet, PROPERTY_LENGTH)?);
+        self.write_bytes(apart, sink);
+        Ok(())
     }
 
-    /// Server Keep Alive, in seconds; 0 is off (3.2.2.3.14).
-    #[must_use]
-    pub fn server_keep_alive(&self) -> Option<u16> {
-        todo!()
+    /// What the types leave open: properties of a message that came another way, and values that are too long.
+    fn check(&self, packet: PacketType, place: Place) -> Result<(), EncodeError> {
+        if self.present & OVERLONG != 0 {
+            return Err(overlong(packet));
+        }
+        if self.present & !HIDDEN & !place.allowed() != 0 {
+            let misplaced = self.iter().find(|(id, _)| id.bit() & place.allowed() == 0);
+            let field = misplaced.map_or("properties", |(id, _)| id.name());
+            return Err(EncodeError::Forbidden { packet, field, rule: "this packet does not carry this property" });
+        }
+        if self.contains(PropertyId::AuthenticationData) && !self.contains(PropertyId::AuthenticationMethod) {
+            let (field, rule) = ("Authentication Method", "Authentication Data needs one [U5-3.1.2.11.10]");
+            return Err(EncodeError::Missing { packet, field, rule });
+        }
+        Ok(())
     }
 
-    /// Authentication Method (3.1.2.11.9).
-    #[must_use]
-    pub fn authentication_method(&self) -> Option<&str> {
-        todo!()
-    }
-
-    /// Authentication Data (3.1.2.11.10).
-    #[must_use]
-    pub fn authentication_data(&self) -> Option<&[u8]> {
-        todo!()
-    }
-
-    /// Request Problem Information (3.1.2.11.7); absent means `true`.
-    #[must_use]
-    pub fn request_problem_information(&self) -> Option<bool> {
-        todo!()
-    }
-
-    /// Request Response Information (3.1.2.11.6); absent means `false`.
-    #[must_use]
-    pub fn request_response_information(&self) -> Option<bool> {
-        todo!()
-    }
-
-    /// Response Information (3.2.2.3.15).
-    #[must_use]
-    pub fn response_information(&self) -> Option<&str> {
-        todo!()
-    }
-
-    /// Server Reference (3.2.2.3.16).
-    #[must_use]
-    pub fn server_reference(&self) -> Option<&str> {
-        todo!()
-    }
-
-    /// Reason String (3.2.2.3.9).
-    #[must_use]
-    pub fn reason_string(&self) -> Option<&str> {
-        todo!()
-    }
-
-    /// Receive Maximum, in messages of QoS 1 and 2; absent means 65,535 (3.1.2.11.3).
-    #[must_use]
-    pub fn receive_maximum(&self) -> Option<NonZeroU16> {
-        todo!()
-    }
-
-    /// Topic Alias Maximum; absent means 0 (3.1.2.11.5).
-    #[must_use]
-    pub fn topic_alias_maximum(&self) -> Option<u16> {
-        todo!()
-    }
-
-    /// Maximum QoS; absent means 2 (3.2.2.3.4).
-    #[must_use]
-    pub fn maximum_qos(&self) -> Option<QoS> {
-        todo!()
-    }
-
-    /// Retain Available; absent means `true` (3.2.2.3.5).
-    #[must_use]
-    pub fn retain_available(&self) -> Option<bool> {
-        todo!()
-    }
-
-    /// Maximum Packet Size, in bytes; absent means no limit (3.1.2.11.4).
-    #[must_use]
-    pub fn maximum_packet_size(&self) -> Option<NonZeroU32> {
-        todo!()
-    }
-
-    /// Wildcard Subscription Available; absent means `true` (3.2.2.3.11).
-    #[must_use]
-    pub fn wildcard_subscription_available(&self) -> Option<bool> {
-        todo!()
-    }
-
-    /// Subscription Identifier Available; absent means `true` (3.2.2.3.12).
-    #[must_use]
-    pub fn subscription_identifier_available(&self) -> Option<bool> {
-        todo!()
-    }
-
-    /// Shared Subscription Available; absent means `true` (3.2.2.3.13).
-    #[must_use]
-    pub fn shared_subscription_available(&self) -> Option<bool> {
-        todo!()
+    fn write_bytes<S: Sink>(&self, apart: Option<(PropertyId, u32)>, sink: &mut S) {
+        if let Some((id, number)) = apart {
+            write(sink, id, PropertyValue::Number(number));
+        }
+        if self.has_hidden() {
+            self.visible().for_each(|property| sink.put(property.bytes));
+        } else {
+            sink.put(self.bytes.as_ref());
+        }
     }
 }
 
 impl Properties<Bytes> {
-    /// Puts a property in; takes the place of one that may stand once only. A text or binary value must not be longer
-    /// than 65,535 bytes: one that is makes the packet impossible to encode.
-    pub(crate) fn set(&mut self, _id: PropertyId, _value: PropertyValue<'_>) {
-        todo!()
+    /// Puts a property in, in the place of all of its name. A text or binary value longer than 65,535 bytes makes the
+    /// packet impossible to encode.
+    pub(crate) fn set(&mut self, id: PropertyId, value: PropertyValue<'_>) {
+        self.remove(id);
+        self.add(id, value);
     }
 
-    /// Puts a property in, unless it is there.
+    /// Puts a property in, unless one of its name is there.
     pub(crate) fn set_if_absent(&mut self, id: PropertyId, value: PropertyValue<'_>) {
         if !self.contains(id) {
-            self.set(id, value);
+            self.add(id, value);
         }
     }
 
+    /// Puts a property in, after all others. The caller sees to it that it may repeat.
+    pub(crate) fn add(&mut self, id: PropertyId, value: PropertyValue<'_>) {
+        if !fits(value) {
+            self.present |= OVERLONG;
+            return;
+        }
+        // Bytes that nobody else holds grow in place.
+        let mut bytes = mem::take(&mut self.bytes).try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        write(&mut bytes, id, value);
+        self.bytes = bytes.freeze();
+        self.present |= id.bit();
+    }
+
     /// Takes all properties of this name out; tells whether there was one.
-    pub(crate) fn remove(&mut self, _id: PropertyId) -> bool {
-        todo!()
+    pub(crate) fn remove(&mut self, id: PropertyId) -> bool {
+        if !self.contains(id) {
+            return false;
+        }
+        let mut kept = BytesMut::with_capacity(self.bytes.len());
+        for property in self.visible().filter(|property| property.id != id) {
+            kept.put(property.bytes);
+        }
+        self.bytes = kept.freeze();
+        self.present &= !(id.bit() | HIDDEN);
+        true
     }
 }
+
+/// One property among encoded ones.
+struct Encoded<'a> {
+    id: PropertyId,
+    value: PropertyValue<'a>,
+    /// Identifier and value.
+    bytes: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    /// Reads properties that have been checked; stops at what is none.
+    fn all(bytes: &'a [u8]) -> impl Iterator<Item = Self> {
+        let mut reader = Reader::unframed(bytes);
+        core::iter::from_fn(move || {
+            if reader.is_empty() {
+                return None;
+            }
+            let before = reader.clone();
+            let row = read_id(&mut reader).ok()?;
+            let value = read_value(&mut reader, row).ok()?;
+            Some(Encoded { id: row.id, value, bytes: reader.since(&before) })
+        })
+    }
+}
+
+impl Legal {
+    /// The rule that a value breaks.
+    fn broken_by(&'static self, value: PropertyValue<'_>) -> Option<&'static crate::Rule> {
+        match (self, value) {
+            (Self::Bool(rule), PropertyValue::Byte(2..)) => Some(rule),
+            (Self::NonZero(rule), PropertyValue::Number(0)) => Some(rule),
+            (Self::TopicName(rule), PropertyValue::Text(name)) => topic::check(name.as_bytes()).err().map(|_| rule),
+            (Self::Any | Self::Bool(_) | Self::NonZero(_) | Self::TopicName(_), _) => None,
+        }
+    }
+}
+
+impl<B: Storage> PartialEq for Properties<B> {
+    fn eq(&self, other: &Self) -> bool {
+        if self.present & !HIDDEN != other.present & !HIDDEN {
+            return false;
+        }
+        if self.has_hidden() || other.has_hidden() {
+            return self.visible().map(|property| property.bytes).eq(other.visible().map(|property| property.bytes));
+        }
+        self.bytes == other.bytes
+    }
+}
+
+impl<B: Storage> Eq for Properties<B> {}
+
+impl<B: Storage> Hash for Properties<B> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.present & !HIDDEN).hash(state);
+        // One by one, so that a hidden property makes no difference.
+        self.visible().for_each(|property| property.bytes.hash(state));
+    }
+}
+
+impl<B: Storage> fmt::Debug for Properties<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (id, value) in self.iter() {
+            match id {
+                // A log must not hold secrets.
+                PropertyId::AuthenticationData => map.entry(&id, &"..."),
+                _ => map.entry(&id, &value),
+            };
+        }
+        map.finish()
+    }
+}
+
+fn fits(value: PropertyValue<'_>) -> bool {
+    match value {
+        PropertyValue::Byte(_) | PropertyValue::Number(_) => true,
+        PropertyValue::Text(text) => text.len() <= text::MAX_LEN,
+        PropertyValue::Binary(bytes) => bytes.len() <= text::MAX_LEN,
+        PropertyValue::Pair(name, value) => name.len() <= text::MAX_LEN && value.len() <= text::MAX_LEN,
+    }
+}
+
+fn overlong(packet: PacketType) -> EncodeError {
+    // Texts are never too long, so this is the one binary property that the packet may carry.
+    let field = match packet {
+        PacketType::Publish => PropertyId::CorrelationData.name(),
+        _ => "Correlation Data or Authentication Data",
+    };
+    EncodeError::TooLong { packet, field, max: text::MAX_LEN }
+}
+
+/// The properties that are fields elsewhere.
+const HIDDEN: u64 = PropertyId::TopicAlias.bit() | PropertyId::WillDelayInterval.bit();
+const OVERLONG: u64 = 1 << 63;
+const PROPERTY_LENGTH: &str = "Property Length";

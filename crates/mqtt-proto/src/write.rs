@@ -1,0 +1,151 @@
+//! Encoding: each packet is written once in code, and run twice, against a counter for the lengths and against the
+//! buffer for the bytes. No length is kept by hand.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::{EncodeError, PacketType, Version, text, varint};
+
+/// What a packet is written to.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+
+    #[inline]
+    fn u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+
+    #[inline]
+    fn u16(&mut self, value: u16) {
+        self.put(&value.to_be_bytes());
+    }
+
+    #[inline]
+    fn u32(&mut self, value: u32) {
+        self.put(&value.to_be_bytes());
+    }
+
+    /// A variable byte integer. The value is at most [`varint::MAX`].
+    #[inline]
+    fn varint(&mut self, value: u32) {
+        let mut rest = value;
+        while rest > 0x7F {
+            self.u8(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.u8(rest as u8);
+    }
+
+    /// A two-byte length and the bytes, which are at most 65,535: those of a text or topic always are.
+    #[inline]
+    fn section(&mut self, bytes: &[u8]) {
+        self.u16(bytes.len() as u16);
+        self.put(bytes);
+    }
+}
+
+/// Counts the bytes.
+#[derive(Default)]
+pub(crate) struct Counter(usize);
+
+impl Counter {
+    /// The count, as a length that a variable byte integer can say.
+    #[inline]
+    pub(crate) fn as_varint(&self, packet: PacketType, field: &'static str) -> Result<u32, EncodeError> {
+        match u32::try_from(self.0) {
+            Ok(count) if count <= varint::MAX => Ok(count),
+            Ok(_) | Err(_) => Err(EncodeError::TooLong { packet, field, max: varint::MAX as usize }),
+        }
+    }
+
+    /// Counts bytes that are nowhere near.
+    #[inline]
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.0 = self.0.saturating_add(count);
+    }
+}
+
+impl Sink for Counter {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.skip(bytes.len());
+    }
+}
+
+impl Sink for BytesMut {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.put_slice(bytes);
+    }
+}
+
+/// A packet that can be written.
+pub(crate) trait Write {
+    fn packet_type(&self) -> PacketType;
+
+    /// The lower four bits of the first byte.
+    fn flags(&self) -> u8 {
+        match self.packet_type() {
+            PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => 0b0010, // MQTT-2.1.3-1
+            PacketType::Connect
+            | PacketType::ConnAck
+            | PacketType::Publish
+            | PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubComp
+            | PacketType::SubAck
+            | PacketType::UnsubAck
+            | PacketType::PingReq
+            | PacketType::PingResp
+            | PacketType::Disconnect
+            | PacketType::Auth => 0,
+        }
+    }
+
+    /// Length of a payload that `write` leaves to others.
+    fn detached(&self) -> usize {
+        0
+    }
+
+    /// Writes all that follows the fixed header, or says why that cannot be: the same in each run.
+    fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError>;
+}
+
+/// Length of the whole packet, in bytes.
+#[inline]
+pub(crate) fn encoded_len<P: Write>(packet: &P, version: Version) -> Result<usize, EncodeError> {
+    let remaining = remaining_len(packet, version)?;
+    Ok(1 + varint::len(remaining) + remaining as usize)
+}
+
+/// Writes the whole packet, but for a detached payload; on an error nothing.
+#[inline]
+pub(crate) fn encode<P: Write>(packet: &P, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let remaining = remaining_len(packet, version)?;
+    // The payload may be spliced in elsewhere: room for what is written here alone.
+    out.reserve(1 + varint::len(remaining) + remaining as usize - packet.detached());
+    out.u8((packet.packet_type() as u8) << 4 | packet.flags());
+    out.varint(remaining);
+    packet.write(version, out)
+}
+
+#[inline]
+fn remaining_len<P: Write>(packet: &P, version: Version) -> Result<u32, EncodeError> {
+    let mut counter = Counter::default();
+    packet.write(version, &mut counter)?;
+    counter.skip(packet.detached());
+    counter.as_varint(packet.packet_type(), "Remaining Length")
+}
+
+/// Binary data that has a length of two bytes.
+pub(crate) fn binary<S: Sink>(
+    packet: PacketType,
+    field: &'static str,
+    bytes: &[u8],
+    sink: &mut S,
+) -> Result<(), EncodeError> {
+    if bytes.len() > text::MAX_LEN {
+        return Err(EncodeError::TooLong { packet, field, max: text::MAX_LEN });
+    }
+    sink.section(bytes);
+    Ok(())
+}
