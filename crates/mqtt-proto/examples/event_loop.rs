@@ -11,7 +11,7 @@ use mqtt_proto::{ClientEvent, Config, Connect, Connection, Disconnect, Instant, 
 use mqtt_proto::{Subscribe, Subscription, Text, TopicFilter, TopicName, Version};
 
 /// Subscribes to `loop/#`, publishes one message there, and leaves when `on_message` returns false.
-pub fn run(mut socket: TcpStream, mut on_message: impl FnMut(&Message) -> bool) -> io::Result<()> {
+pub(crate) fn run(mut socket: TcpStream, mut on_message: impl FnMut(&Message) -> bool) -> io::Result<()> {
     let clock = std::time::Instant::now();
     let now = || Instant::from_millis(clock.elapsed().as_millis() as u64);
     let connect = Connect::new(Version::V5, Text::from_static("event-loop"));
