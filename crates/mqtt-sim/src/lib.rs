@@ -1,0 +1,4 @@
+//! Test support for the MQTT stack.
+#![forbid(unsafe_code)]
+
+pub mod checks;
