@@ -149,6 +149,14 @@ impl Session {
         Some(())
     }
 
+    /// The application has never seen the message: it is new when it comes again.
+    pub(crate) fn forget(&mut self, ack: &Ack) {
+        let AckKey { packet_id, delivery, .. } = ack.key;
+        if self.incoming.get_mut(packet_id).is_some_and(|entry| entry.delivery == delivery) {
+            self.incoming.remove(packet_id);
+        }
+    }
+
     pub(crate) fn next_token(&mut self) -> Token {
         self.tokens += 1;
         Token(self.tokens)

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
+use bytes::Bytes;
+
 use crate::TopicName;
 
 /// Topics up to this length gain nothing from an alias, which takes three bytes itself.
@@ -68,7 +70,7 @@ impl IncomingAliases {
             self.0.resize(index + 1, None);
         }
         if self.0[index].as_ref() != Some(topic) {
-            self.0[index] = Some(topic.to_shared());
+            self.0[index] = TopicName::new(Bytes::copy_from_slice(topic.as_bytes())).ok();
         }
     }
 

@@ -242,7 +242,6 @@ pub(crate) fn receive(connection: &mut Connection<Client>, packet: Packet) -> Re
         Packet::UnsubAck(unsuback) => connection.receive_unsuback(unsuback),
         Packet::PingResp => {
             connection.timers.stop(Timer::PingResponse);
-            connection.ping_grace = false;
             Ok(())
         }
         Packet::Disconnect(disconnect) => connection.receive_disconnect(disconnect),
@@ -294,13 +293,11 @@ impl<R: super::Role> Connection<R> {
     /// Nothing has come since PINGREQ. If the application has not let anything in, that says nothing about the link: wait
     /// once more, and once again after it lets input in.
     pub(crate) fn server_is_silent(&mut self) {
-        if self.is_event_queue_full() {
-            self.ping_grace = true;
-        } else if !core::mem::take(&mut self.ping_grace) {
+        if self.may_be_our_fault() {
+            self.arm_ping_response();
+        } else {
             self.close(Closed::TimedOut(Timer::PingResponse));
-            return;
         }
-        self.arm_ping_response();
     }
 }
 

@@ -98,6 +98,8 @@ pub struct Acknowledged {
 pub struct SubscribeRequest {
     /// What the client asks for.
     pub subscribe: Subscribe,
+    /// The connection of the session that it came on.
+    pub(crate) connection: u32,
 }
 
 /// An UNSUBSCRIBE that waits for its answer.
@@ -106,6 +108,8 @@ pub struct SubscribeRequest {
 pub struct UnsubscribeRequest {
     /// What the client asks for.
     pub unsubscribe: Unsubscribe,
+    /// The connection of the session that it came on.
+    pub(crate) connection: u32,
 }
 
 impl ClientEvent {
@@ -129,9 +133,13 @@ impl ServerEvent {
             Self::Connect(connect) => Self::Connect(connect.clone()),
             Self::Message(delivery) => Self::Message(delivery.duplicate()),
             Self::Acknowledged(acknowledged) => Self::Acknowledged(acknowledged.clone()),
-            Self::Subscribe(request) => Self::Subscribe(SubscribeRequest { subscribe: request.subscribe.clone() }),
+            Self::Subscribe(request) => {
+                let SubscribeRequest { subscribe, connection } = request;
+                Self::Subscribe(SubscribeRequest { subscribe: subscribe.clone(), connection: *connection })
+            }
             Self::Unsubscribe(request) => {
-                Self::Unsubscribe(UnsubscribeRequest { unsubscribe: request.unsubscribe.clone() })
+                let UnsubscribeRequest { unsubscribe, connection } = request;
+                Self::Unsubscribe(UnsubscribeRequest { unsubscribe: unsubscribe.clone(), connection: *connection })
             }
             Self::Auth(auth) => Self::Auth(auth.clone()),
             Self::Closed(closed) => Self::Closed(closed.clone()),

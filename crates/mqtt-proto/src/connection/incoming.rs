@@ -128,7 +128,12 @@ impl<R: Role> Connection<R> {
     }
 
     fn receive_exactly_once(&mut self, message: Message, dup: bool, packet_id: PacketId) -> Result<(), ProtocolError> {
-        let known = self.session.incoming.get_mut(packet_id).map(|entry| *entry);
+        let mut known = self.session.incoming.get_mut(packet_id).map(|entry| *entry);
+        if self.version == Version::V31 && !dup && known.is_some_and(|entry| entry.due.is_none()) {
+            // A 3.1 server that lost the session cannot say so; a first attempt under a known id is a new message.
+            self.session.incoming.remove(packet_id);
+            known = None;
+        }
         if known.is_none_or(|entry| entry.due.is_none()) {
             self.count_unfinished()?;
         }
@@ -236,7 +241,9 @@ impl<R: Role> Connection<R> {
                     PacketType::PubAck
                 }
                 QoS::ExactlyOnce => {
-                    self.answered_exactly_once(&due, is_failure);
+                    if !self.answered_exactly_once(&due, is_failure) {
+                        continue;
+                    }
                     PacketType::PubRec
                 }
             };
@@ -252,10 +259,12 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    fn answered_exactly_once(&mut self, due: &Due, is_failure: bool) {
+    /// Whether PUBREC is wanted still: the answer to a repetition may have waited until the handshake was over, and would
+    /// be taken for the answer to the next message with this id.
+    fn answered_exactly_once(&mut self, due: &Due, is_failure: bool) -> bool {
         let Some(entry) = self.session.incoming.get_mut(due.packet_id).filter(|entry| entry.delivery == due.delivery)
         else {
-            return;
+            return false;
         };
         if is_failure {
             // MQTT-4.3.3-9: the id is free.
@@ -264,6 +273,7 @@ impl<R: Role> Connection<R> {
         } else {
             entry.state = State::AwaitRel;
         }
+        true
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP. A peer whose Maximum Packet Size is below four bytes can have none.

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{FixedHeader, Instant, Packet, PacketType, Properties, ProtocolError};
 
-use super::{Connection, Phase, Role, Timer, rules};
+use super::{Connection, Phase, Role, Timer, rules, server};
 
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP up to this length has no properties, and is read without sharing its bytes.
 const BARE_ACK: usize = 6;
@@ -19,9 +19,10 @@ struct Batch {
 impl<R: Role> Connection<R> {
     /// Takes whole packets off the front of `input` and leaves the rest. Payloads and topics are slices of it.
     ///
-    /// Call it again with the same buffer, the bytes that were left at its front. Returns how many bytes were taken. If none, then more bytes are needed, or [`wants_input`](Self::wants_input) is
-    /// false: poll the events, write the outbox and call again. A packet larger than our Maximum Packet Size ends the
-    /// connection as soon as its fixed header is there.
+    /// Call it again with the same buffer, the bytes that were left at its front. Returns how many bytes were taken. If
+    /// none, then more bytes are needed, or [`wants_input`](Self::wants_input) is false: poll the events, write the outbox
+    /// and call again. A packet larger than our Maximum Packet Size ends the connection as soon as its fixed header is
+    /// there (in CONNECT: its protocol name and level, so that a 5.0 client can be told).
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> usize {
         self.advance_clock(now);
         let before = input.len();
@@ -54,7 +55,7 @@ impl<R: Role> Connection<R> {
         let room = self.config.event_limit.max(1).saturating_sub(self.events.len());
         for _ in 0..room {
             let rest = input.get(batch.len..).unwrap_or_default();
-            let header = match FixedHeader::parse(rest).and_then(|header| self.check_header(header)) {
+            let header = match FixedHeader::parse(rest).and_then(|header| self.check_header(header, rest)) {
                 Ok(Some(header)) => header,
                 Ok(None) => break,
                 Err(error) if batch.len == 0 => return Err(error),
@@ -74,7 +75,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// What the fixed header tells: is this the time for such a packet, and is it small enough?
-    fn check_header(&self, header: Option<FixedHeader>) -> Result<Option<FixedHeader>, ProtocolError> {
+    fn check_header(&self, header: Option<FixedHeader>, rest: &[u8]) -> Result<Option<FixedHeader>, ProtocolError> {
         let Some(header) = header else { return Ok(None) };
         let packet = header.packet_type();
         if !rules::may_come(!R::IS_CLIENT, self.phase, packet) {
@@ -86,6 +87,9 @@ impl<R: Role> Connection<R> {
             Phase::AwaitAccept | Phase::AwaitConnAck | Phase::Open | Phase::Closed => self.own.maximum_packet_size,
         };
         if header.frame_len() > maximum as usize {
+            if self.phase == Phase::AwaitConnect && !server::tells_version(&header, rest) {
+                return Ok(None);
+            }
             return Err(self.broke(packet, "Remaining Length", &rules::PACKET_TOO_LARGE));
         }
         Ok(Some(header))
@@ -131,7 +135,7 @@ impl<R: Role> Connection<R> {
             Packet::PubAck(ack) => self.receive_puback(ack.packet_id, ack.reason, Properties::default()),
             Packet::PubRec(ack) => self.receive_pubrec(ack.packet_id, ack.reason, Properties::default()),
             Packet::PubRel(ack) => self.receive_pubrel(ack.packet_id),
-            Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, ack.reason, Properties::default()),
+            Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, Properties::default()),
             Packet::PingReq => self.handle_packet(Packet::PingReq),
             Packet::PingResp => self.handle_packet(Packet::PingResp),
             // `is_bare` names the six above.
@@ -158,7 +162,7 @@ impl<R: Role> Connection<R> {
             Packet::PubAck(ack) => self.receive_puback(ack.packet_id, ack.reason, ack.properties),
             Packet::PubRec(ack) => self.receive_pubrec(ack.packet_id, ack.reason, ack.properties),
             Packet::PubRel(ack) => self.receive_pubrel(ack.packet_id),
-            Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, ack.reason, ack.properties),
+            Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, ack.properties),
             Packet::Auth(auth) => self.receive_auth(auth),
             Packet::Connect(_)
             | Packet::ConnAck(_)
@@ -173,6 +177,7 @@ impl<R: Role> Connection<R> {
     }
 
     fn packet_received(&mut self) {
+        self.input_waited = false;
         if self.phase != Phase::Open {
             return;
         }

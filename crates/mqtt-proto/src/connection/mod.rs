@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use crate::session::Session;
 use crate::{
-    Connect, Disconnect, Instant, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule,
-    Text, Version,
+    ConnAck, Connect, Disconnect, Instant, PacketType, Properties, PropertyId, PropertyValue, ProtocolError,
+    ReasonCode, Rule, Text, Version,
 };
 
 mod alias;
@@ -101,8 +101,8 @@ pub struct Connection<R: Role> {
     /// How much of the caller's input was left after the last call: what exceeds it is new.
     input_left: usize,
     timers: Timers,
-    /// The PINGRESP deadline has passed while the application let input wait; it gets one more.
-    ping_grace: bool,
+    /// The application has let input wait and nothing has come since: the peer's silence says nothing yet.
+    input_waited: bool,
     keep_alive: Duration,
     /// What we allow the peer.
     own: Limits,
@@ -148,6 +148,7 @@ impl<R: Role> Connection<R> {
 
     /// The next event, in the order in which things happened. [`Closed`] is the last one.
     pub fn poll_event(&mut self) -> Option<R::Event> {
+        self.input_waited |= self.is_event_queue_full();
         self.events.pop_front()
     }
 
@@ -215,8 +216,11 @@ impl<R: Role> Connection<R> {
     }
 
     /// Takes the session out, for the next connection. Everything else ends here: timers, aliases, quotas, limits. Poll
-    /// the events first: a message among them is lost with the connection, except that the peer will send it again.
+    /// the events first. A QoS 1 or 2 message among them counts as never received: the peer will send it again.
     pub fn into_session(mut self) -> Session {
+        for ack in self.events.iter().filter_map(R::unread_ack) {
+            self.session.forget(ack);
+        }
         self.session.end_connection();
         self.session
     }
@@ -273,7 +277,7 @@ impl<R: Role> Connection<R> {
             last_received: now,
             input_left: 0,
             timers: Timers::default(),
-            ping_grace: false,
+            input_waited: false,
             keep_alive: Duration::ZERO,
             own: Limits::UNLIMITED,
             peer: Limits::UNLIMITED,
@@ -317,6 +321,11 @@ impl<R: Role> Connection<R> {
         self.events.len() >= self.config.event_limit.max(1)
     }
 
+    /// Whether silence may be our application's doing, which lets input wait or has just ceased to.
+    fn may_be_our_fault(&mut self) -> bool {
+        self.is_event_queue_full() || core::mem::take(&mut self.input_waited)
+    }
+
     fn outbox_len(&self) -> usize {
         bytes::Buf::remaining(&self.outbox)
     }
@@ -336,6 +345,9 @@ impl<R: Role> Connection<R> {
     fn fail(&mut self, error: ProtocolError) {
         if self.version == Version::V5 && self.phase == Phase::Open {
             self.say_goodbye(error.reason());
+        } else if self.version == Version::V5 && self.phase == Phase::AwaitAccept {
+            // MQTT-3.14.0-1: no DISCONNECT before CONNACK, so CONNACK says it.
+            let _ = self.send_control(ConnAck::new(false, error.reason()));
         }
         self.close(Closed::ProtocolError(error));
     }

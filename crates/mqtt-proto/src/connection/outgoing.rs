@@ -62,6 +62,12 @@ impl<R: Role> Connection<R> {
 
     fn check_publish(&self, message: &Message) -> Result<(), CommandError> {
         self.check_open()?;
+        self.check_capabilities(message)?;
+        if self.has_room(message.qos) { Ok(()) } else { Err(CommandError::Full) }
+    }
+
+    /// What the server said it does not take, and what no server takes.
+    fn check_capabilities(&self, message: &Message) -> Result<(), CommandError> {
         if R::IS_CLIENT {
             if message.qos > self.peer.maximum_qos {
                 return Err(CommandError::NotAvailable(Capability::Qos));
@@ -75,7 +81,7 @@ impl<R: Role> Connection<R> {
                 ));
             }
         }
-        if self.has_room(message.qos) { Ok(()) } else { Err(CommandError::Full) }
+        Ok(())
     }
 
     /// Puts a PUBLISH into the outbox, with a topic alias if that helps.
@@ -109,7 +115,8 @@ impl<R: Role> Connection<R> {
             let Some((packet_id, dup, message)) = self.session.outgoing.next_unsent() else { return };
             // The payload is shared with the slot, which keeps it until it is acknowledged.
             let message = message.clone();
-            if let Err(error) = self.write_publish(&message, Some(packet_id), dup) {
+            let allowed = self.check_capabilities(&message);
+            if let Err(error) = allowed.and_then(|()| self.write_publish(&message, Some(packet_id), dup)) {
                 self.give_up(packet_id, &error);
             }
         }
@@ -119,6 +126,8 @@ impl<R: Role> Connection<R> {
     fn give_up(&mut self, packet_id: PacketId, error: &CommandError) {
         let reason = match error {
             CommandError::TooLarge { .. } => ReasonCode::PACKET_TOO_LARGE,
+            CommandError::NotAvailable(Capability::Qos) => ReasonCode::QOS_NOT_SUPPORTED,
+            CommandError::NotAvailable(Capability::Retain) => ReasonCode::RETAIN_NOT_SUPPORTED,
             CommandError::NotConnected
             | CommandError::Closed
             | CommandError::Full
@@ -187,14 +196,10 @@ impl<R: Role> Connection<R> {
         Ok(())
     }
 
-    pub(crate) fn receive_pubcomp(
-        &mut self,
-        packet_id: PacketId,
-        reason: ReasonCode,
-        properties: Properties,
-    ) -> Result<(), ProtocolError> {
+    pub(crate) fn receive_pubcomp(&mut self, packet_id: PacketId, properties: Properties) -> Result<(), ProtocolError> {
         match self.session.outgoing.state(packet_id) {
-            State::AwaitComp => self.finish(packet_id, reason, properties),
+            // Whatever its reason: 0x92 answers a PUBREL that was sent again because PUBCOMP got lost.
+            State::AwaitComp => self.finish(packet_id, ReasonCode::SUCCESS, properties),
             State::Free => {}
             State::AwaitAck | State::AwaitRec | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
                 return Err(self.broke(PacketType::PubComp, "Packet Identifier", &rules::WRONG_ANSWER));

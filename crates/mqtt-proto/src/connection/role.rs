@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 use core::hash::Hash;
 
-use crate::{Auth, Packet, ProtocolError};
+use crate::{Ack, Auth, Packet, ProtocolError};
 
 use super::event::{Acknowledged, ClientEvent, Closed, Delivery, ServerEvent};
 use super::{Connection, client, server};
@@ -37,6 +37,8 @@ pub(crate) mod sealed {
         /// A copy of an event that waits in the machine, so that the machine can be forked. Applications cannot: an `Ack`
         /// is given once.
         fn duplicate(event: &Self::Event) -> Self::Event;
+        /// The duty that comes with an event that nobody has read.
+        fn unread_ack(event: &Self::Event) -> Option<&Ack>;
         /// Takes a packet that only this role receives.
         fn receive(connection: &mut Connection<Self>, packet: Packet) -> Result<(), ProtocolError>
         where
@@ -68,6 +70,10 @@ impl sealed::Machine for Client {
         event.duplicate()
     }
 
+    fn unread_ack(event: &ClientEvent) -> Option<&Ack> {
+        if let ClientEvent::Message(delivery) = event { delivery.ack.as_ref() } else { None }
+    }
+
     fn receive(connection: &mut Connection<Self>, packet: Packet) -> Result<(), ProtocolError> {
         client::receive(connection, packet)
     }
@@ -95,6 +101,10 @@ impl sealed::Machine for Server {
 
     fn duplicate(event: &ServerEvent) -> ServerEvent {
         event.duplicate()
+    }
+
+    fn unread_ack(event: &ServerEvent) -> Option<&Ack> {
+        if let ServerEvent::Message(delivery) = event { delivery.ack.as_ref() } else { None }
     }
 
     fn receive(connection: &mut Connection<Self>, packet: Packet) -> Result<(), ProtocolError> {

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use crate::session::Session;
 use crate::{
-    ConnAck, Connect, Disconnect, Instant, Packet, PacketType, PropertyId, PropertyValue, ProtocolError, QoS,
-    ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
+    ConnAck, Connect, Disconnect, FixedHeader, Instant, Packet, PacketType, PropertyId, PropertyValue, ProtocolError,
+    QoS, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
 };
 
 use super::config::PROTOCOL_MAXIMUM_PACKET_SIZE;
@@ -30,7 +30,7 @@ impl Connection<Server> {
     ///
     /// `session` is the stored session of this client identifier, or `None` to begin a new one; Session Present follows
     /// from it (MQTT-3.2.2-2, MQTT-3.2.2-3). `connack` may carry properties; the limits of `config` are added where it does
-    /// not name them, and the Authentication Method always.
+    /// not name them, and the Authentication Method always. A session that is given is gone if this fails.
     ///
     /// # Errors
     ///
@@ -42,6 +42,11 @@ impl Connection<Server> {
         self.check_undecided()?;
         if connack.reason != ReasonCode::SUCCESS {
             return Err(CommandError::NotAllowed("accept sends reason code 0x00: use `refuse` for any other"));
+        }
+        if self.authentication.is_peers_turn() {
+            return Err(CommandError::NotAllowed(
+                "the client owes an AUTH: accept when it has come (5.0 section 4.12)",
+            ));
         }
         if session.is_some() && self.clean_start {
             return Err(CommandError::NotAllowed(
@@ -101,7 +106,8 @@ impl Connection<Server> {
 
     /// Answers a SUBSCRIBE: one reason code per filter, in their order (MQTT-3.8.4-6, MQTT-3.9.3-1).
     ///
-    /// In 3.1.1 every failure is sent as 0x80, which is all it has.
+    /// In 3.1.1 every failure is sent as 0x80, which is all it has. A request of an earlier connection gets no answer: the
+    /// client has forgotten it.
     ///
     /// # Errors
     ///
@@ -115,6 +121,9 @@ impl Connection<Server> {
     ) -> Result<(), CommandError> {
         self.advance_clock(now);
         self.check_open()?;
+        if request.connection != self.session.connections {
+            return Ok(());
+        }
         if reasons.len() != request.subscribe.subscriptions.len() {
             return Err(CommandError::NotAllowed("SUBACK has one reason code per filter (MQTT-3.8.4-6)"));
         }
@@ -140,6 +149,9 @@ impl Connection<Server> {
     ) -> Result<(), CommandError> {
         self.advance_clock(now);
         self.check_open()?;
+        if request.connection != self.session.connections {
+            return Ok(());
+        }
         if reasons.len() != request.unsubscribe.filters.len() {
             return Err(CommandError::NotAllowed("UNSUBACK has one reason code per filter (MQTT-3.11.3-2)"));
         }
@@ -272,12 +284,14 @@ impl Connection<Server> {
         if let Some((field, rule)) = broken {
             return Err(self.broke(PacketType::Subscribe, field, rule));
         }
-        self.events.push_back(ServerEvent::Subscribe(SubscribeRequest { subscribe }));
+        let connection = self.session.connections;
+        self.events.push_back(ServerEvent::Subscribe(SubscribeRequest { subscribe, connection }));
         Ok(())
     }
 
     fn receive_unsubscribe(&mut self, unsubscribe: Unsubscribe) {
-        self.events.push_back(ServerEvent::Unsubscribe(UnsubscribeRequest { unsubscribe }));
+        let connection = self.session.connections;
+        self.events.push_back(ServerEvent::Unsubscribe(UnsubscribeRequest { unsubscribe, connection }));
     }
 
     fn receive_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {
@@ -326,6 +340,15 @@ pub(crate) fn receive(connection: &mut Connection<Server>, packet: Packet) -> Re
     Ok(())
 }
 
+/// What a CONNECT of 5.0 begins with, after its fixed header.
+const NAME_AND_LEVEL: &[u8] = b"\0\x04MQTT\x05";
+
+/// Whether enough of a CONNECT is there to see if its sender is to be told in 5.0 what is wrong with it.
+pub(crate) fn tells_version(header: &FixedHeader, input: &[u8]) -> bool {
+    let header_len = header.frame_len() - header.remaining_len();
+    input.len() >= header_len + NAME_AND_LEVEL.len().min(header.remaining_len())
+}
+
 /// The server's side of keep alive and of a failed CONNECT; here so that code shared by both roles can call it.
 impl<R: super::Role> Connection<R> {
     /// MQTT-3.1.2-22: one and a half intervals from the last packet received.
@@ -335,9 +358,10 @@ impl<R: super::Role> Connection<R> {
         }
     }
 
-    /// The client was silent for too long, unless it is the application that has not let its packets in.
+    /// The client was silent for too long, unless it is the application that has not let its packets in. Then wait once
+    /// more, and once again after it lets input in.
     pub(crate) fn client_is_silent(&mut self) {
-        if self.is_event_queue_full() {
+        if self.may_be_our_fault() {
             self.arm_server_keep_alive();
             return;
         }
@@ -350,11 +374,10 @@ impl<R: super::Role> Connection<R> {
     /// The first packet was no CONNECT that can be read. A 3.x client gets an answer only for its version
     /// (MQTT-3.1.2-2, MQTT-3.1.4-1 of 3.1.1); a 5.0 client is told the reason (MQTT-3.1.4-1).
     pub(crate) fn refuse_broken_connect(&mut self, error: &ProtocolError, frame: &[u8]) {
-        const NAME_AND_LEVEL: &[u8] = b"\0\x04MQTT\x05";
         if error.packet() != Some(PacketType::Connect) {
             return;
         }
-        let header = crate::FixedHeader::parse(frame).ok().flatten();
+        let header = FixedHeader::parse(frame).ok().flatten();
         let body = header.and_then(|header| frame.get(header.frame_len() - header.remaining_len()..));
         let version = if error.reason() == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION {
             Version::V311
