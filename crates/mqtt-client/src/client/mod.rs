@@ -1,0 +1,409 @@
+//! The pure client: policy around a [`Connection`], without I/O, clock or threads.
+//!
+//! # Rules of this file
+//!
+//! - The session is in exactly one place: in [`State::Offline`] or, inside the connection, in [`State::Online`].
+//! - The driver's transport is another thing than the connection: it exists from `poll_open` until `handle_open_failed` or
+//!   `handle_closed`, and the next one is not asked for before. See [`Transport`].
+//! - A published message is in exactly one of: the queue, `in_flight` (QoS 1 and 2, under its token), `unwritten` (QoS 0 in
+//!   the outbox). It leaves by exactly one [`Event::Published`].
+//! - After every `handle_*`, poll events until there are none: the work that events allow (sending what is queued,
+//!   subscribing again) happens there, in the order of the events.
+
+mod connect;
+mod event;
+mod link;
+mod queue;
+mod request;
+mod subscriptions;
+mod verbs;
+mod verdict;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Buf, BytesMut};
+use mqtt_proto::{Client as ClientRole, Connection, Disconnect, Instant, Message, Outbox, Session, Text, Token};
+
+pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
+
+use crate::backoff::Random;
+use crate::{Endpoint, Error, Options, OptionsError};
+use queue::Queue;
+use request::{Request, Requests};
+use subscriptions::Subscriptions;
+
+/// An MQTT client as a value: readiness in, bytes out, time as an argument.
+///
+/// Most applications use a [`Handle`](crate::Handle), which wraps one of these in a mutex. Use it directly in an event loop
+/// of your own, or in a test in virtual time:
+///
+/// ```
+/// use mqtt_client::{Client, Options};
+/// use mqtt_proto::Instant;
+///
+/// let mut client = Client::new(Options::new("localhost", 1883)).unwrap();
+/// let server = client.poll_open(Instant::ZERO).unwrap(); // please dial this
+/// assert_eq!(server.to_string(), "localhost:1883");
+/// client.handle_open(Instant::ZERO);
+/// let connect_packet = client.outbox(Instant::ZERO, |outbox| bytes::Buf::remaining(outbox));
+/// assert!(connect_packet > 0);
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    options: Options,
+    random: Random,
+    state: State,
+    transport: Transport,
+    /// Where to dial next; the options say it, a redirect changes it.
+    host: String,
+    port: u16,
+    /// Redirects followed since the last CONNACK that was a yes.
+    redirects: u8,
+    /// The options' client id, or the one that the server assigned.
+    client_id: Text,
+    /// There has been a successful CONNACK in this client's life.
+    was_connected: bool,
+    /// Failures since the last connection that was stable.
+    failures: u32,
+    queue: Queue,
+    requests: Requests,
+    subscriptions: Subscriptions,
+    in_flight: BTreeMap<Token, Flight>,
+    /// QoS 0 messages in the outbox: the count of bytes after which each is written.
+    unwritten: VecDeque<(u64, MessageId)>,
+    /// Bytes of the present transport that were written.
+    written: u64,
+    ending: Option<Ending>,
+    stopped: Option<Error>,
+    said_stopped: bool,
+    events: VecDeque<Event>,
+    last_id: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Offline { session: Session, phase: Phase },
+    Online(Box<Online>),
+}
+
+#[derive(Debug)]
+struct Online {
+    connection: Connection<ClientRole>,
+    /// When CONNACK came.
+    since: Option<Instant>,
+    /// The events that CONNACK brings (what the server forgot) have been seen: sending may begin, in the right order.
+    settled: bool,
+}
+
+/// What an offline client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waits before it dials.
+    Waiting { until: Instant },
+    /// Wants the driver to dial.
+    Wanting,
+    /// The driver dials.
+    Dialling { deadline: Instant },
+    /// Will never dial again.
+    Stopped,
+}
+
+/// What the driver holds.
+#[derive(Debug)]
+enum Transport {
+    None,
+    /// A dial under way.
+    Dial,
+    /// A transport that a connection uses.
+    Open,
+    /// A dial to be abandoned, or a transport to be closed as soon as these last bytes are written.
+    Closing {
+        outbox: Outbox,
+        deadline: Instant,
+    },
+}
+
+/// What a token stands for.
+#[derive(Debug)]
+enum Flight {
+    Message(MessageId),
+    Request(Request),
+}
+
+/// A disconnect that was asked for and waits until all is flushed.
+#[derive(Debug)]
+struct Ending {
+    disconnect: Disconnect,
+    deadline: Instant,
+    /// Messages and requests that the deadline cut off.
+    given_up: usize,
+}
+
+/// The world: what the driver reports and asks.
+impl Client {
+    /// A client that wants to connect.
+    ///
+    /// # Errors
+    ///
+    /// If the options do not make a valid CONNECT packet.
+    pub fn new(options: Options) -> Result<Self, OptionsError> {
+        let mut random = Random::new(options.seed.unwrap_or(0));
+        let client_id = connect::client_id(&options, &mut random)?;
+        // Nothing that can be known now shall fail later, in a task that nobody looks at.
+        connect::packet(&options, client_id.clone(), false)?.encoded_len().map_err(OptionsError::Connect)?;
+        let session = if options.clean_start { Session::new() } else { Session::continued() };
+        Ok(Self {
+            random,
+            state: State::Offline { session, phase: Phase::Wanting },
+            transport: Transport::None,
+            host: options.host.clone(),
+            port: options.port,
+            redirects: 0,
+            client_id,
+            was_connected: false,
+            failures: 0,
+            queue: Queue::new(queue::Limits {
+                messages: options.queue_messages,
+                bytes: options.queue_bytes,
+                policy: options.queue_policy,
+            }),
+            requests: Requests::default(),
+            subscriptions: Subscriptions::default(),
+            in_flight: BTreeMap::new(),
+            unwritten: VecDeque::new(),
+            written: 0,
+            ending: None,
+            stopped: None,
+            said_stopped: false,
+            events: VecDeque::new(),
+            last_id: 0,
+            options,
+        })
+    }
+
+    /// "Please dial this": answer with [`handle_open`](Self::handle_open) or [`handle_open_failed`](Self::handle_open_failed).
+    #[must_use]
+    pub fn poll_open(&mut self, now: Instant) -> Option<Endpoint> {
+        if !self.wants_open() {
+            return None;
+        }
+        let timeout = self.options.connect_timeout;
+        if let State::Offline { phase, .. } = &mut self.state {
+            *phase = Phase::Dialling { deadline: now + timeout };
+        }
+        self.transport = Transport::Dial;
+        Some(Endpoint { host: self.host.clone(), port: self.port, timeout })
+    }
+
+    /// The transport is open: CONNECT goes to the outbox.
+    pub fn handle_open(&mut self, now: Instant) {
+        match (&self.state, &self.transport) {
+            (State::Offline { phase: Phase::Dialling { .. }, .. }, Transport::Dial) => self.begin_connection(now),
+            // Too late: the dial was given up. wants_close() says so.
+            (_, Transport::Dial | Transport::Open | Transport::Closing { .. } | Transport::None) => {}
+        }
+    }
+
+    /// The transport could not be opened.
+    pub fn handle_open_failed(&mut self, now: Instant, cause: &dyn core::fmt::Display) {
+        let cause = cause.to_string();
+        self.transport = Transport::None;
+        if let State::Offline { phase: Phase::Dialling { .. }, .. } = self.state {
+            self.dial_failed(now, cause);
+        }
+        self.finish_stopping();
+    }
+
+    /// Bytes from the server. Takes whole packets, leaves the tail; says how many bytes it took.
+    pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> usize {
+        if !self.wants_input() {
+            return 0;
+        }
+        match &mut self.state {
+            State::Online(online) => {
+                let taken = online.connection.handle_input(now, input);
+                self.after_world(now);
+                taken
+            }
+            State::Offline { .. } => 0,
+        }
+    }
+
+    /// The server closed its side of the transport.
+    pub fn handle_eof(&mut self, now: Instant) {
+        if let State::Online(online) = &mut self.state {
+            online.connection.handle_eof(now);
+        }
+        self.after_world(now);
+    }
+
+    /// Reading or writing failed; the transport is of no more use.
+    pub fn handle_error(&mut self, now: Instant, cause: &dyn core::fmt::Display) {
+        if let Transport::Closing { outbox, .. } = &mut self.transport {
+            *outbox = Outbox::default();
+        }
+        self.connection_lost(now, Error::ConnectionLost { cause: cause.to_string() });
+    }
+
+    /// The transport is gone, or the dial was abandoned. Must follow every [`handle_open`](Self::handle_open).
+    pub fn handle_closed(&mut self, now: Instant) {
+        self.connection_lost(now, Error::ConnectionLost { cause: "the transport was closed".into() });
+        if let State::Offline { phase: Phase::Dialling { .. }, .. } = self.state {
+            self.dial_failed(now, "the dial was abandoned".into());
+        }
+        self.transport = Transport::None;
+        self.written = 0;
+        for (_, id) in core::mem::take(&mut self.unwritten) {
+            self.events.push_back(Event::Published { id, result: Err(Error::NotWritten) });
+        }
+        self.finish_stopping();
+    }
+
+    /// Time has passed. Early calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.expire_queued(now);
+        if let Transport::Closing { outbox, deadline } = &mut self.transport {
+            if *deadline <= now {
+                *outbox = Outbox::default(); // the peer does not take it
+            }
+        }
+        match &mut self.state {
+            State::Offline { phase, .. } => match *phase {
+                Phase::Waiting { until } if until <= now => *phase = Phase::Wanting,
+                Phase::Dialling { deadline } if deadline <= now => {
+                    self.abandon_transport(now);
+                    self.dial_failed(now, "no answer in time".into());
+                }
+                Phase::Waiting { .. } | Phase::Dialling { .. } | Phase::Wanting | Phase::Stopped => {}
+            },
+            State::Online(online) => {
+                online.connection.handle_timeout(now);
+                self.after_world(now);
+            }
+        }
+        if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
+            self.end_now(now); // once: it stops the client
+        }
+    }
+
+    /// What is to be written. Every byte that `f` advances over counts as written.
+    pub fn outbox<T>(&mut self, now: Instant, f: impl FnOnce(&mut Outbox) -> T) -> T {
+        let mut nothing = Outbox::default();
+        let outbox = match (&mut self.transport, &mut self.state) {
+            (Transport::Closing { outbox, .. }, _) => outbox,
+            (_, State::Online(online)) => online.connection.outbox(),
+            (_, State::Offline { .. }) => &mut nothing,
+        };
+        let before = outbox.remaining();
+        let value = f(outbox);
+        let progress = before.saturating_sub(outbox.remaining());
+        if progress > 0 {
+            self.wrote(now, progress as u64);
+        }
+        value
+    }
+
+    /// Whether more bytes from the server would be taken.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Online(online) => online.connection.wants_input() && self.events.len() < EVENT_LIMIT,
+            State::Offline { .. } => false,
+        }
+    }
+
+    /// Whether the driver should close the transport once the outbox is empty, or abandon its dial.
+    #[must_use]
+    pub fn wants_close(&self) -> bool {
+        matches!(self.transport, Transport::Closing { .. })
+    }
+
+    /// Whether [`poll_open`](Self::poll_open) would name something to dial.
+    #[must_use]
+    pub fn wants_open(&self) -> bool {
+        matches!((&self.state, &self.transport), (State::Offline { phase: Phase::Wanting, .. }, Transport::None))
+    }
+
+    /// Whether there is something to write.
+    #[must_use]
+    pub fn wants_output(&mut self) -> bool {
+        match (&self.transport, &mut self.state) {
+            (Transport::Closing { outbox, .. }, _) => outbox.has_remaining(),
+            (_, State::Online(online)) => online.connection.outbox().has_remaining(),
+            (_, State::Offline { .. }) => false,
+        }
+    }
+
+    /// Whether a successful CONNACK has come on the present connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(&self.state, State::Online(online) if online.since.is_some())
+    }
+
+    /// Whether the client has stopped and the driver's transport is gone: nothing will ever happen again.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.stopped.is_some() && matches!(self.transport, Transport::None)
+    }
+
+    /// Why the client has stopped or is stopping, if so.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<&Error> {
+        self.stopped.as_ref()
+    }
+
+    /// Whether a disconnect was asked for.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Offline { phase: Phase::Waiting { until: at } | Phase::Dialling { deadline: at }, .. } => Some(*at),
+            State::Offline { phase: Phase::Wanting | Phase::Stopped, .. } => None,
+            State::Online(online) => online.connection.poll_timeout(),
+        };
+        let closing = match &self.transport {
+            Transport::Closing { outbox, deadline } if outbox.has_remaining() => Some(*deadline),
+            Transport::Closing { .. } | Transport::None | Transport::Dial | Transport::Open => None,
+        };
+        let ending = self.ending.as_ref().filter(|_| self.stopped.is_none()).map(|ending| ending.deadline);
+        [state, closing, ending, self.queue.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// What happened. Poll until `None` after every `handle_*` and verb; between them, messages may be left in the client to
+    /// make it stop reading.
+    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let State::Online(online) = &mut self.state else {
+                self.end_if_flushed(now);
+                return self.events.pop_front();
+            };
+            match online.connection.poll_event() {
+                Some(event) => self.translate(now, event),
+                None => {
+                    online.settled = online.since.is_some();
+                    self.send_queued(now);
+                    self.end_if_flushed(now);
+                    if self.events.is_empty() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds to `out` the subscriptions that a message is for, each once.
+    pub fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
+        self.subscriptions.route(message, out);
+    }
+}
+
+/// Events kept for a slow owner, from which no more input is taken.
+const EVENT_LIMIT: usize = 1024;

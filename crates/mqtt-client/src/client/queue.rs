@@ -1,0 +1,253 @@
+//! Messages that cannot be sent yet: bounded, in order, with a policy for what is beyond the bound.
+
+use std::collections::VecDeque;
+
+use mqtt_proto::{Instant, Message};
+
+use super::event::MessageId;
+use crate::QueuePolicy;
+
+/// Messages between `publish` and the connection, in three stretches that are one order:
+/// those that come back from a lost session, those that were accepted, those that wait to be accepted.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Sent before, to be published anew. They were accepted once, and the window they came from bounds them.
+    returned: VecDeque<Entry>,
+    accepted: VecDeque<Entry>,
+    /// Beyond the limit, kept for as long as somebody holds the ticket ([`QueuePolicy::Wait`]).
+    waiting: VecDeque<Entry>,
+    /// Bytes of `accepted`.
+    bytes: usize,
+    limits: Limits,
+    /// No message expires earlier than this.
+    next_expiry: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) policy: QueuePolicy,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: MessageId,
+    pub(crate) message: Message,
+    pub(crate) expires: Option<Instant>,
+}
+
+/// What became of a new message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Accepted,
+    Waiting,
+    Refused,
+}
+
+impl Entry {
+    pub(crate) fn new(now: Instant, id: MessageId, message: Message) -> Self {
+        let expiry = message.properties().message_expiry_interval();
+        let expires = expiry.map(|seconds| now + core::time::Duration::from_secs(seconds.into()));
+        Self { id, message, expires }
+    }
+
+    fn cost(&self) -> usize {
+        self.message.topic.as_bytes().len() + self.message.payload.len()
+    }
+
+    /// The message with the part of its Message Expiry Interval that is left, in seconds rounded up; `None` if it expired.
+    pub(crate) fn counted_down(self, now: Instant) -> Result<Self, MessageId> {
+        let Some(expires) = self.expires else {
+            return Ok(self);
+        };
+        let left = expires.since(now).as_millis().div_ceil(1000);
+        match u32::try_from(left) {
+            Ok(0) => Err(self.id),
+            Ok(left) => Ok(Self { message: self.message.with_message_expiry_interval(left), ..self }),
+            Err(_) => Ok(self),
+        }
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            returned: VecDeque::new(),
+            accepted: VecDeque::new(),
+            waiting: VecDeque::new(),
+            bytes: 0,
+            limits,
+            next_expiry: None,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.returned.len() + self.accepted.len() + self.waiting.len()
+    }
+
+    /// Puts a message at the end, as the policy allows. Ids of messages that gave way go to `superseded`.
+    pub(crate) fn push(&mut self, entry: Entry, connected: bool, superseded: &mut Vec<MessageId>) -> Pushed {
+        let keep_latest = self.limits.policy == QueuePolicy::KeepLatest;
+        if keep_latest && !connected {
+            if let Some(old) = self.accepted.iter_mut().find(|old| old.message.topic == entry.message.topic) {
+                self.bytes = self.bytes - old.cost() + entry.cost();
+                superseded.push(old.id);
+                self.next_expiry = earlier(self.next_expiry, entry.expires);
+                *old = entry;
+                return Pushed::Accepted;
+            }
+        }
+        if self.waiting.is_empty() && self.fits(&entry) {
+            self.accept(entry);
+            return Pushed::Accepted;
+        }
+        match self.limits.policy {
+            QueuePolicy::Refuse => Pushed::Refused,
+            QueuePolicy::Wait => {
+                self.next_expiry = earlier(self.next_expiry, entry.expires);
+                self.waiting.push_back(entry);
+                Pushed::Waiting
+            }
+            QueuePolicy::DropOldest | QueuePolicy::KeepLatest => {
+                while !self.fits(&entry) {
+                    let Some(oldest) = self.accepted.pop_front() else {
+                        return Pushed::Refused; // a limit of no messages at all
+                    };
+                    self.bytes -= oldest.cost();
+                    superseded.push(oldest.id);
+                }
+                self.accept(entry);
+                Pushed::Accepted
+            }
+        }
+    }
+
+    /// Puts a message of a lost session behind the others of its kind and before all that were never sent.
+    pub(crate) fn put_back(&mut self, entry: Entry) {
+        self.next_expiry = earlier(self.next_expiry, entry.expires);
+        self.returned.push_back(entry);
+    }
+
+    /// Takes the next message to send.
+    pub(crate) fn pop(&mut self) -> Option<Taken> {
+        if let Some(entry) = self.returned.pop_front() {
+            return Some(Taken { entry, returned: true });
+        }
+        let entry = self.accepted.pop_front()?;
+        self.bytes -= entry.cost();
+        Some(Taken { entry, returned: false })
+    }
+
+    /// Undoes [`Queue::pop`].
+    pub(crate) fn unpop(&mut self, taken: Taken) {
+        if taken.returned {
+            self.returned.push_front(taken.entry);
+        } else {
+            self.bytes += taken.entry.cost();
+            self.accepted.push_front(taken.entry);
+        }
+    }
+
+    pub(crate) fn is_waiting(&self, id: MessageId) -> bool {
+        !self.waiting.is_empty() && self.waiting.binary_search_by_key(&id, |entry| entry.id).is_ok()
+    }
+
+    /// Moves what waits into the room that there is; one id per call.
+    pub(crate) fn accept_next(&mut self) -> Option<MessageId> {
+        let next = self.waiting.front()?;
+        if !self.fits(next) {
+            return None;
+        }
+        let entry = self.waiting.pop_front()?;
+        let id = entry.id;
+        self.accept(entry);
+        Some(id)
+    }
+
+    /// Takes a message back that is still waiting to be accepted. Whether it was.
+    pub(crate) fn withdraw(&mut self, id: MessageId) -> bool {
+        // Ids rise along the stretch.
+        match self.waiting.binary_search_by_key(&id, |entry| entry.id) {
+            Ok(index) => self.waiting.remove(index).is_some(),
+            Err(_) => false,
+        }
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.next_expiry
+    }
+
+    /// Removes what has expired.
+    pub(crate) fn expire(&mut self, now: Instant, expired: &mut Vec<MessageId>) {
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return;
+        }
+        self.next_expiry = None;
+        for stretch in [&mut self.returned, &mut self.accepted, &mut self.waiting] {
+            stretch.retain(|entry| match entry.expires {
+                Some(at) if at <= now => {
+                    expired.push(entry.id);
+                    false
+                }
+                expires => {
+                    self.next_expiry = earlier(self.next_expiry, expires);
+                    true
+                }
+            });
+        }
+        self.bytes = self.accepted.iter().map(Entry::cost).sum();
+    }
+
+    /// Empties it.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
+        self.bytes = 0;
+        self.next_expiry = None;
+        let stretches = [&mut self.returned, &mut self.accepted, &mut self.waiting];
+        stretches.into_iter().flat_map(|stretch| stretch.drain(..)).map(|entry| entry.id)
+    }
+
+    fn accept(&mut self, entry: Entry) {
+        self.next_expiry = earlier(self.next_expiry, entry.expires);
+        self.bytes += entry.cost();
+        self.accepted.push_back(entry);
+    }
+
+    /// Whether there is room. One message may exceed the limit of bytes, or it could never be sent.
+    fn fits(&self, entry: &Entry) -> bool {
+        let bytes = self.bytes.saturating_add(entry.cost());
+        self.accepted.len() < self.limits.messages.max(1) && (bytes <= self.limits.bytes || self.accepted.is_empty())
+    }
+}
+
+/// A message out of the queue, which remembers where it was.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    entry: Entry,
+    returned: bool,
+}
+
+/// Where a message was in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    returned: bool,
+}
+
+impl Taken {
+    pub(crate) fn split(self) -> (Place, Entry) {
+        (Place { returned: self.returned }, self.entry)
+    }
+}
+
+impl Place {
+    pub(crate) fn with(self, entry: Entry) -> Taken {
+        Taken { entry, returned: self.returned }
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

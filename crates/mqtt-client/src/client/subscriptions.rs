@@ -1,0 +1,212 @@
+//! The subscriptions that the application wants, and whom a message is for.
+//!
+//! In 5.0 each subscribe call has a Subscription Identifier of its own, and a message names the calls it is for. Without
+//! identifiers every filter is compared. Two calls with the same filter share it, because for the server the second
+//! SUBSCRIBE replaces the first (MQTT-3.8.4-3): both get the messages, whichever identifier these carry.
+
+use std::collections::BTreeMap;
+
+use mqtt_proto::{Message, ReasonCode, Subscribe, SubscriptionId, TopicFilter};
+
+use super::event::SubscriberId;
+
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    wanted: BTreeMap<SubscriberId, Wanted>,
+    by_filter: BTreeMap<TopicFilter, Vec<SubscriberId>>,
+    by_identifier: BTreeMap<SubscriptionId, SubscriberId>,
+    last: u32,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    /// As it goes out, but for the identifier and the packet id.
+    subscribe: Subscribe,
+    identifier: Option<SubscriptionId>,
+    /// SUBACK has come at least once.
+    answered: bool,
+}
+
+/// What a SUBACK changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The first one: the application waits for it. `true` if the subscription is over because all filters are refused.
+    First { over: bool },
+    /// A later one. A refusal that ended the subscription.
+    Later { refused: Option<ReasonCode> },
+    /// Nobody wants the subscription any more.
+    Unwanted,
+}
+
+impl Subscriptions {
+    /// Takes a new subscription up, so that messages can be routed from now on: the server may send some before its
+    /// SUBACK (U311-3.8.4).
+    pub(crate) fn add(&mut self, subscribe: Subscribe) -> SubscriberId {
+        self.last += 1;
+        let id = SubscriberId(self.last);
+        let identifier = match subscribe.properties().subscription_identifiers().next() {
+            Some(chosen) => Some(chosen),
+            None => self.free_identifier(),
+        };
+        for subscription in &subscribe.subscriptions {
+            let subscribers = self.by_filter.entry(subscription.filter.clone()).or_default();
+            if !subscribers.contains(&id) {
+                subscribers.push(id);
+            }
+        }
+        if let Some(identifier) = identifier {
+            self.by_identifier.insert(identifier, id);
+        }
+        self.wanted.insert(id, Wanted { subscribe, identifier, answered: false });
+        id
+    }
+
+    /// The SUBSCRIBE of a subscription; `None` if it is not wanted any more.
+    pub(crate) fn packet(&self, id: SubscriberId, identifiers: bool) -> Option<Subscribe> {
+        let wanted = self.wanted.get(&id)?;
+        let chosen = wanted.subscribe.properties().subscription_identifiers().next().is_some();
+        let subscribe = wanted.subscribe.clone();
+        Some(match wanted.identifier {
+            Some(identifier) if identifiers && !chosen => subscribe.with_subscription_identifier(identifier),
+            _ => subscribe,
+        })
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SubscriberId> {
+        self.wanted.keys().copied()
+    }
+
+    /// Whether SUBACK has come.
+    pub(crate) fn was_answered(&self, id: SubscriberId) -> bool {
+        self.wanted.get(&id).is_some_and(|wanted| wanted.answered)
+    }
+
+    /// Takes note of a SUBACK; forgets the filters that the server refused.
+    pub(crate) fn answer(&mut self, id: SubscriberId, reasons: &[ReasonCode]) -> Answer {
+        let Some(wanted) = self.wanted.get_mut(&id) else {
+            return Answer::Unwanted;
+        };
+        let first = !core::mem::replace(&mut wanted.answered, true);
+        let mut refused = Vec::new();
+        let mut reasons = reasons.iter();
+        wanted.subscribe.subscriptions.retain(|subscription| match reasons.next() {
+            Some(reason) if reason.is_failure() => {
+                refused.push((subscription.filter.clone(), *reason));
+                false
+            }
+            Some(_) | None => true,
+        });
+        let over = wanted.subscribe.subscriptions.is_empty();
+        for (filter, _) in &refused {
+            self.forget_filter(filter, id);
+        }
+        if over {
+            self.forget(id);
+        }
+        match (first, refused.first()) {
+            (true, _) => Answer::First { over },
+            (false, Some((_, reason))) if over => Answer::Later { refused: Some(*reason) },
+            (false, _) => Answer::Later { refused: None },
+        }
+    }
+
+    /// Gives a subscription up; the filters that nobody else wants are what UNSUBSCRIBE must name.
+    pub(crate) fn remove(&mut self, id: SubscriberId) -> Vec<TopicFilter> {
+        let Some(wanted) = self.forget(id) else {
+            return Vec::new();
+        };
+        let mut free = Vec::new();
+        for subscription in wanted.subscribe.subscriptions {
+            if self.forget_filter(&subscription.filter, id) && !free.contains(&subscription.filter) {
+                free.push(subscription.filter);
+            }
+        }
+        free
+    }
+
+    /// Gives a filter up for everybody; those who have no other one left are over.
+    pub(crate) fn remove_filter(&mut self, filter: &TopicFilter) -> Vec<SubscriberId> {
+        let mut over = Vec::new();
+        for id in self.by_filter.remove(filter).unwrap_or_default() {
+            if let Some(wanted) = self.wanted.get_mut(&id) {
+                wanted.subscribe.subscriptions.retain(|subscription| subscription.filter != *filter);
+                if wanted.subscribe.subscriptions.is_empty() {
+                    over.push(id);
+                }
+            }
+        }
+        for id in &over {
+            self.forget(*id);
+        }
+        over
+    }
+
+    /// Adds to `out` whom the message is for, each once.
+    pub(crate) fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
+        let mut named = false;
+        for identifier in message.properties().subscription_identifiers() {
+            if let Some(id) = self.by_identifier.get(&identifier) {
+                named = true;
+                self.route_named(*id, message, out);
+            }
+        }
+        if named {
+            return;
+        }
+        for (filter, subscribers) in &self.by_filter {
+            if filter.matches(&message.topic) {
+                add_all(out, subscribers);
+            }
+        }
+    }
+
+    fn route_named(&self, id: SubscriberId, message: &Message, out: &mut Vec<SubscriberId>) {
+        add_all(out, &[id]);
+        let Some(wanted) = self.wanted.get(&id) else { return };
+        for subscription in &wanted.subscribe.subscriptions {
+            match self.by_filter.get(&subscription.filter) {
+                Some(sharers) if sharers.len() > 1 && subscription.filter.matches(&message.topic) => {
+                    add_all(out, sharers)
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    fn forget(&mut self, id: SubscriberId) -> Option<Wanted> {
+        let wanted = self.wanted.remove(&id)?;
+        if let Some(identifier) = wanted.identifier {
+            if self.by_identifier.get(&identifier) == Some(&id) {
+                self.by_identifier.remove(&identifier);
+            }
+        }
+        Some(wanted)
+    }
+
+    /// Whether nobody wants the filter any more.
+    fn forget_filter(&mut self, filter: &TopicFilter, id: SubscriberId) -> bool {
+        let Some(subscribers) = self.by_filter.get_mut(filter) else {
+            return false;
+        };
+        subscribers.retain(|other| *other != id);
+        let free = subscribers.is_empty();
+        if free {
+            self.by_filter.remove(filter);
+        }
+        free
+    }
+
+    fn free_identifier(&self) -> Option<SubscriptionId> {
+        (self.last..=SubscriptionId::MAX.get())
+            .filter_map(SubscriptionId::new)
+            .find(|identifier| !self.by_identifier.contains_key(identifier))
+    }
+}
+
+fn add_all(out: &mut Vec<SubscriberId>, ids: &[SubscriberId]) {
+    for id in ids {
+        if !out.contains(id) {
+            out.push(*id);
+        }
+    }
+}

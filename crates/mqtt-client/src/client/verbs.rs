@@ -1,0 +1,229 @@
+//! What the application can ask for. Errors that can be known at once are returned at once; the rest comes as events.
+
+use mqtt_proto::{
+    Ack, Auth, CommandError, Disconnect, EncodeError, Instant, Message, PacketType, PropertyId, Subscribe, TopicFilter,
+    Unsubscribe, Version,
+};
+
+use super::event::{Event, MessageId, RequestId, SubscriberId};
+use super::queue::{Entry, Pushed};
+use super::request::Request;
+use super::{Client, Ending, State, connect};
+use crate::{Endpoint, Error};
+
+impl Client {
+    /// Publishes a message now or, in its turn, as soon as there is a connection that takes it. The end comes as
+    /// [`Event::Published`].
+    ///
+    /// # Errors
+    ///
+    /// The client has stopped, the message cannot be expressed in this version, or the queue is full and refuses.
+    pub fn publish(&mut self, now: Instant, message: Message) -> Result<MessageId, Error> {
+        self.check_running()?;
+        let version = self.options.version;
+        if version != Version::V5 && !message.properties().is_empty() {
+            let error = EncodeError::NotInVersion { packet: PacketType::Publish, field: "properties", version };
+            return Err(CommandError::Encode(error).into());
+        }
+        self.last_id += 1;
+        let id = MessageId(self.last_id);
+        let mut superseded = Vec::new();
+        let pushed = self.queue.push(Entry::new(now, id, message), self.is_connected(), &mut superseded);
+        for id in superseded {
+            self.events.push_back(Event::Published { id, result: Err(Error::Superseded) });
+        }
+        match pushed {
+            Pushed::Accepted | Pushed::Waiting => {
+                self.send_queued(now);
+                Ok(id)
+            }
+            Pushed::Refused => Err(Error::QueueFull),
+        }
+    }
+
+    /// Whether a message still waits for room in the queue.
+    #[must_use]
+    pub fn is_waiting(&self, id: MessageId) -> bool {
+        self.queue.is_waiting(id)
+    }
+
+    /// Takes a message back that still waits for room in the queue; any other goes its way. No event follows.
+    pub fn withdraw(&mut self, id: MessageId) -> bool {
+        self.queue.withdraw(id)
+    }
+
+    /// Subscribes now or as soon as there is a connection, and again whenever the server has lost the session. Messages are
+    /// routed to the id from now on.
+    ///
+    /// Several filters in one call share the id. A second call with the filter of a first shares its messages, and for the
+    /// server it replaces the first one's options.
+    ///
+    /// # Errors
+    ///
+    /// The client has stopped, or the SUBSCRIBE cannot be expressed in this version.
+    pub fn subscribe(&mut self, now: Instant, subscribe: Subscribe) -> Result<SubscriberId, Error> {
+        self.check_running()?;
+        subscribe.encoded_len(self.options.version).map_err(CommandError::Encode)?;
+        let id = self.subscriptions.add(subscribe);
+        self.requests.push(Request::Subscribe(id));
+        self.send_queued(now);
+        Ok(id)
+    }
+
+    /// Gives a subscription up. With `unsubscribe`, the server is told about the filters that no other call shares.
+    pub fn drop_subscriber(&mut self, now: Instant, id: SubscriberId, unsubscribe: bool) {
+        let never_sent = self.requests.cancel(id) && !self.subscriptions.was_answered(id);
+        let filters = self.subscriptions.remove(id);
+        if unsubscribe && !never_sent && !filters.is_empty() && self.check_running().is_ok() {
+            self.request_unsubscribe(now, Unsubscribe::new(filters));
+        }
+    }
+
+    /// Unsubscribes: the filters bring no more messages from now on, and calls that have no other filter left are over.
+    ///
+    /// # Errors
+    ///
+    /// The client has stopped, or the UNSUBSCRIBE cannot be expressed in this version.
+    pub fn unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe) -> Result<RequestId, Error> {
+        self.check_running()?;
+        unsubscribe.encoded_len(self.options.version).map_err(CommandError::Encode)?;
+        for filter in &unsubscribe.filters {
+            self.end_filter(filter);
+        }
+        Ok(self.request_unsubscribe(now, unsubscribe))
+    }
+
+    /// Acknowledges a message, in the connection it came on or, for QoS 2, in a later one.
+    ///
+    /// # Errors
+    ///
+    /// A reason code that has no place in PUBACK and PUBREC.
+    pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), Error> {
+        match &mut self.state {
+            State::Online(online) => online.connection.ack(now, ack).map_err(Error::from),
+            State::Offline { session, .. } => {
+                session.ack(ack);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends an AUTH: the answer to [`Event::Auth`], or the start of a re-authentication.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or the protocol does not allow it now.
+    pub fn authenticate(&mut self, now: Instant, auth: Auth) -> Result<(), Error> {
+        match &mut self.state {
+            State::Online(online) => online.connection.auth(now, auth).map_err(Error::from),
+            State::Offline { .. } => Err(Error::NotPossible(CommandError::NotConnected)),
+        }
+    }
+
+    /// Takes no more messages, sends and settles those that are queued, disconnects and stops. What is not settled within
+    /// [`Options::flush_timeout`](crate::Options::flush_timeout) is given up. The first call counts.
+    ///
+    /// # Errors
+    ///
+    /// The client has stopped, or the DISCONNECT cannot be expressed in this version.
+    pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect) -> Result<(), Error> {
+        if let Some(reason) = &self.stopped {
+            return Err(reason.clone());
+        }
+        disconnect.encoded_len(self.options.version).map_err(CommandError::Encode)?;
+        if self.ending.is_none() {
+            let chosen = disconnect.properties().contains(PropertyId::SessionExpiryInterval);
+            let disconnect = if connect::leaves_nothing_behind(&self.options) && !chosen {
+                disconnect.with_session_expiry_interval(0)
+            } else {
+                disconnect
+            };
+            self.ending = Some(Ending { disconnect, deadline: now + self.options.flush_timeout, given_up: 0 });
+        }
+        Ok(())
+    }
+
+    /// Stops at once, without a word to the server: nobody drives this client any more.
+    pub fn abort(&mut self, now: Instant, reason: Error) {
+        if self.stopped.is_none() {
+            self.ending = None;
+            self.options.reconnect = false;
+            self.connection_lost(now, reason.clone());
+            self.stop(reason);
+        }
+        self.abandon_transport(now);
+        self.handle_closed(now);
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint { host: self.host.clone(), port: self.port, timeout: self.options.connect_timeout }
+    }
+
+    /// Messages and requests without an answer.
+    pub(super) fn unfinished(&self) -> usize {
+        self.queue.len() + self.in_flight.len() + self.requests.len()
+    }
+
+    pub(super) fn end_if_flushed(&mut self, now: Instant) {
+        let settled = match &self.state {
+            // While the handshake is under way, what a lost session brings back is not known yet.
+            State::Online(online) => online.settled || online.since.is_none(),
+            State::Offline { .. } => true,
+        };
+        if settled && self.ending.is_some() && self.stopped.is_none() && self.unfinished() == 0 {
+            self.end_now(now);
+        }
+    }
+
+    /// Sends the DISCONNECT that was asked for.
+    pub(super) fn end_now(&mut self, now: Instant) {
+        let given_up = self.unfinished();
+        let Some(ending) = &mut self.ending else { return };
+        if self.stopped.is_some() {
+            return;
+        }
+        ending.given_up = given_up;
+        let disconnect = ending.disconnect.clone();
+        match &mut self.state {
+            State::Online(online) => match online.connection.disconnect(now, disconnect) {
+                Ok(()) => self.after_world(now),
+                Err(error) => self.connection_lost(now, error.into()),
+            },
+            State::Offline { .. } => {
+                self.abandon_transport(now);
+                self.stop(if given_up == 0 { Error::Stopped } else { Error::NotFlushed { unfinished: given_up } });
+            }
+        }
+    }
+
+    pub(super) fn expire_queued(&mut self, now: Instant) {
+        let mut expired = Vec::new();
+        self.queue.expire(now, &mut expired);
+        for id in expired {
+            self.events.push_back(Event::Published { id, result: Err(Error::Expired) });
+        }
+    }
+
+    fn check_running(&self) -> Result<(), Error> {
+        match (&self.stopped, &self.ending) {
+            (Some(reason), _) => Err(reason.clone()),
+            (None, Some(_)) => Err(Error::Stopped),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn end_filter(&mut self, filter: &TopicFilter) {
+        for id in self.subscriptions.remove_filter(filter) {
+            self.requests.cancel(id);
+            self.events.push_back(Event::SubscriptionEnded { id, refused: None });
+        }
+    }
+
+    fn request_unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe) -> RequestId {
+        self.last_id += 1;
+        let id = RequestId(self.last_id);
+        self.requests.push(Request::Unsubscribe(id, Box::new(unsubscribe)));
+        self.send_queued(now);
+        id
+    }
+}

@@ -1,0 +1,150 @@
+//! The runtime's side of a client.
+
+use core::fmt::Display;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use event_listener::EventListener;
+use mqtt_proto::Outbox;
+
+use crate::handle::shared::Shared;
+use crate::{Endpoint, Error};
+
+/// What a runtime drives: it opens transports, moves bytes, and tells the time. One for each client.
+///
+/// The loop of every adapter is the same:
+///
+/// 1. [`listen`](Self::listen), *before* looking at anything.
+/// 2. If [`is_done`](Self::is_done), return.
+/// 3. Without a transport: if [`poll_open`](Self::poll_open) names a server, dial it and answer with
+///    [`handle_open`](Self::handle_open) or [`handle_open_failed`](Self::handle_open_failed). When
+///    [`wants_close`](Self::wants_close) comes while dialling, give the dial up and call [`handle_closed`](Self::handle_closed).
+/// 4. With a transport: write what is in the [`outbox`](Self::outbox); if [`wants_close`](Self::wants_close) and it is empty,
+///    close the transport and call [`handle_closed`](Self::handle_closed). If [`wants_input`](Self::wants_input), hand bytes
+///    that are left over or can be read to [`handle_input`](Self::handle_input).
+/// 5. If nothing could be done, wait until the transport is ready, the listener fires, or
+///    [`poll_timeout`](Self::poll_timeout) has passed; then [`handle_timeout`](Self::handle_timeout).
+///
+/// Every method can be called at any time; spurious calls do nothing. Dropping the driver stops the client.
+#[derive(Debug)]
+pub struct Driver {
+    shared: Arc<Shared>,
+}
+
+impl Driver {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Fires when there is more to do than these methods last told. Take it *before* calling them, or a wake-up may be lost.
+    #[must_use]
+    pub fn listen(&self) -> EventListener {
+        self.shared.driver.listen()
+    }
+
+    /// A server to be dialled, once for each attempt.
+    #[must_use]
+    pub fn poll_open(&self) -> Option<Endpoint> {
+        self.shared.run(|inner, now| {
+            inner.seen.open = false;
+            inner.client.poll_open(now)
+        })
+    }
+
+    /// The dial succeeded.
+    pub fn handle_open(&self) {
+        self.shared.run(|inner, now| inner.client.handle_open(now));
+    }
+
+    /// The dial failed.
+    pub fn handle_open_failed(&self, error: &dyn Display) {
+        self.shared.run(|inner, now| inner.client.handle_open_failed(now, error));
+    }
+
+    /// Bytes from the server. Takes what it can and leaves the rest, which is to be given again, with more behind it, when
+    /// [`wants_input`](Self::wants_input) says so.
+    pub fn handle_input(&self, input: &mut BytesMut) {
+        self.shared.run(|inner, now| {
+            while !input.is_empty() && inner.client.handle_input(now, input) > 0 {
+                inner.pump(now);
+            }
+        });
+    }
+
+    /// The server closed its side.
+    pub fn handle_eof(&self) {
+        self.shared.run(|inner, now| inner.client.handle_eof(now));
+    }
+
+    /// Reading or writing failed.
+    pub fn handle_error(&self, error: &dyn Display) {
+        self.shared.run(|inner, now| inner.client.handle_error(now, error));
+    }
+
+    /// Whether input would be taken. While not, do not read: the transport then slows the server down.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.shared.look(|inner| {
+            inner.seen.read = inner.client.wants_input();
+            inner.seen.read
+        })
+    }
+
+    /// What is to be written, lent under the lock: `f` must not block. What it advances over counts as written.
+    pub fn outbox<T>(&self, f: impl FnOnce(&mut Outbox) -> T) -> T {
+        self.shared.run(|inner, now| {
+            let (value, is_more) = inner.client.outbox(now, |outbox| (f(outbox), outbox.has_remaining()));
+            inner.seen.write = is_more;
+            value
+        })
+    }
+
+    /// Time until [`handle_timeout`](Self::handle_timeout) has something to do; zero if it has now.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        self.shared.look(|inner| {
+            inner.seen.timeout = inner.client.poll_timeout();
+            inner.seen.timeout.map(|at| at.since(now))
+        })
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&self) {
+        self.shared.run(|inner, now| inner.client.handle_timeout(now));
+    }
+
+    /// Whether to close the transport as soon as the outbox is empty or cannot be written; while dialling, to give up.
+    #[must_use]
+    pub fn wants_close(&self) -> bool {
+        self.shared.look(|inner| {
+            inner.seen.close = inner.client.wants_close();
+            inner.seen.close
+        })
+    }
+
+    /// The transport, or the dial, is gone. Call it once for each.
+    pub fn handle_closed(&self) {
+        self.shared.run(|inner, now| inner.client.handle_closed(now));
+    }
+
+    /// Whether nothing will ever be dialled again.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.shared.look(|inner| {
+            inner.seen.done = inner.client.is_done();
+            inner.seen.done
+        })
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.run(|inner, now| {
+            if !inner.client.is_done() {
+                inner.client.abort(now, Error::DriverGone);
+            }
+        });
+    }
+}

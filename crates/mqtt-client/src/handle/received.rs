@@ -1,0 +1,71 @@
+//! A message that arrived.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use mqtt_proto::{Message, ReasonCode};
+
+use super::shared::Shared;
+use super::streams::{Claim, Queued};
+use crate::Error;
+
+/// A message that arrived. It dereferences to the [`Message`]: `received.topic`, `received.payload`.
+#[derive(Debug)]
+pub struct Received {
+    message: Message,
+    dup: bool,
+    claim: Option<(Claim, Arc<Shared>)>,
+}
+
+impl Received {
+    pub(super) fn new(queued: Queued, claim: Option<(Claim, Arc<Shared>)>) -> Self {
+        Self { message: queued.message, dup: queued.dup, claim }
+    }
+
+    /// Whether the server marked it as a repetition: at QoS 1 it may have been here before.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.dup
+    }
+
+    /// The message itself.
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        self.message
+    }
+
+    /// Acknowledges a QoS 1 or 2 message, with [`manual_acks`](crate::Options::manual_acks). Without, at QoS 0 and the second
+    /// time it does nothing.
+    ///
+    /// A message that went to several streams is acknowledged when all of them have done so. One that is dropped without
+    /// it stays unacknowledged, takes a place in the server's window, and comes again after the next reconnect.
+    ///
+    /// # Errors
+    ///
+    /// None that you could cause.
+    pub fn ack(&mut self) -> Result<(), Error> {
+        self.ack_with(ReasonCode::SUCCESS)
+    }
+
+    /// [`Received::ack`] with a reason code of PUBACK and PUBREC: 0x80 and above refuses the message (5.0; in 3.x it is
+    /// acknowledged all the same).
+    ///
+    /// # Errors
+    ///
+    /// If the reason code has no place there.
+    pub fn ack_with(&mut self, reason: ReasonCode) -> Result<(), Error> {
+        let Some((claim, shared)) = self.claim.take() else { return Ok(()) };
+        shared.run(|inner, now| match inner.streams.settle(claim) {
+            Some(ack) => inner.client.ack(now, ack.with_reason(reason)),
+            None => Ok(()),
+        })
+    }
+}
+
+impl Deref for Received {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.message
+    }
+}

@@ -1,0 +1,325 @@
+//! What the handle, the driver and all futures share: the pure client under one mutex, and who waits for what.
+//!
+//! # Rules of this file
+//!
+//! - Everything happens in [`Shared::run`]: lock, do, [pump](Inner::pump), unlock, and only then wake. No foreign code runs
+//!   under the lock, but for the closure given to `Driver::outbox`.
+//! - The driver is notified only when it has more to do than when it last looked ([`Demand`]).
+//! - Futures hold keys of slots in here, nothing else: dropping one at any point frees its slot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use event_listener::Event as Signal;
+use mqtt_proto::{ConnAck, Delivery, Instant, QoS, ReasonCode};
+
+use super::connection_events::{ConnectionEvent, EventLog};
+use super::streams::{Claim, StreamId, Streams};
+use crate::backoff::millis;
+use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
+use crate::{Acknowledgement, Error, Options};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    clock: std::time::Instant,
+    inner: Mutex<Inner>,
+    /// Wakes the driver.
+    pub(crate) driver: Signal,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) client: Client,
+    pub(crate) manual_acks: bool,
+    pub(crate) unsubscribe_on_drop: bool,
+    /// Tickets that somebody holds.
+    pub(crate) tickets: HashMap<MessageId, TicketSlot>,
+    pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
+    pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
+    pub(crate) streams: Streams,
+    pub(crate) log: EventLog,
+    /// How the first connection went.
+    pub(crate) first: Option<Result<ConnAck, Error>>,
+    pub(crate) stopped: Option<Error>,
+    /// Futures under way that only an answer of the server completes. While there are any, streams may grow beyond their
+    /// limit: the answer comes after the messages that are before it.
+    pub(crate) awaiting_server: usize,
+    /// Those who wait for `first` or `stopped`.
+    lobby: Vec<Waker>,
+    /// A message whose stream is full.
+    stalled: Option<Delivery>,
+    /// Woken after unlocking.
+    pub(crate) wakers: Vec<Waker>,
+    pub(crate) seen: Demand,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct TicketSlot {
+    pub(crate) accepted: bool,
+    pub(crate) result: Option<Result<Acknowledgement, Error>>,
+    pub(crate) waker: Option<Waker>,
+}
+
+/// A result to come and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Slot<T> {
+    pub(crate) result: Option<T>,
+    pub(crate) waker: Option<Waker>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { result: None, waker: None }
+    }
+}
+
+/// What there is for the driver to do; and, as [`Inner::seen`], what it knows of that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demand {
+    pub(crate) open: bool,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) close: bool,
+    pub(crate) done: bool,
+    pub(crate) timeout: Option<Instant>,
+}
+
+impl Demand {
+    fn exceeds(&self, seen: &Self) -> bool {
+        let sooner = match (self.timeout, seen.timeout) {
+            (Some(at), Some(seen)) => at < seen,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        sooner
+            || self.open && !seen.open
+            || self.read && !seen.read
+            || self.write && !seen.write
+            || self.close && !seen.close
+            || self.done && !seen.done
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(client: Client, options: &Options) -> Self {
+        Self {
+            clock: std::time::Instant::now(),
+            inner: Mutex::new(Inner {
+                client,
+                manual_acks: options.manual_acks,
+                unsubscribe_on_drop: options.unsubscribe_on_drop,
+                tickets: HashMap::new(),
+                subscribing: BTreeMap::new(),
+                unsubscribing: BTreeMap::new(),
+                streams: Streams::new(options),
+                log: EventLog::default(),
+                first: None,
+                stopped: None,
+                awaiting_server: 0,
+                lobby: Vec::new(),
+                stalled: None,
+                wakers: Vec::new(),
+                seen: Demand::default(),
+            }),
+            driver: Signal::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant::from_millis(millis(self.clock.elapsed()))
+    }
+
+    /// Does something under the lock, then all that follows from it.
+    pub(crate) fn run<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
+        let mut inner = self.lock();
+        // The clock is read under the lock, so that the client sees time pass in one direction.
+        let now = self.now();
+        let value = f(&mut inner, now);
+        inner.pump(now);
+        let demand = inner.demand();
+        let notify = demand.exceeds(&inner.seen);
+        if notify {
+            inner.seen = demand;
+        }
+        let wakers = core::mem::take(&mut inner.wakers);
+        drop(inner);
+        if notify {
+            self.driver.notify(usize::MAX);
+        }
+        for waker in wakers {
+            waker.wake();
+        }
+        value
+    }
+
+    /// Looks without changing anything that anybody else waits for.
+    pub(crate) fn look<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic under the lock can only come from a driver's own closure; the client is whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Registers for `first` and `stopped`.
+    pub(crate) fn wait_in_lobby(&mut self, waker: &Waker) {
+        if !self.lobby.iter().any(|other| other.will_wake(waker)) {
+            self.lobby.push(waker.clone());
+        }
+    }
+
+    /// Counts a future as awaiting the server, or no longer; `is_counted` is the future's own note of it.
+    pub(crate) fn count(&mut self, is_counted: &mut bool, awaits: bool) {
+        match (*is_counted, awaits) {
+            (false, true) => self.awaiting_server += 1,
+            (true, false) => self.awaiting_server -= 1,
+            (false, false) | (true, true) => {}
+        }
+        *is_counted = awaits;
+    }
+
+    /// Settles a stream's claim on a message.
+    pub(crate) fn settle(&mut self, now: Instant, claim: Option<Claim>) {
+        if let Some(ack) = claim.and_then(|claim| self.streams.settle(claim)) {
+            // It carries a plain 0x00, which is always allowed.
+            let _ = self.client.ack(now, ack);
+        }
+    }
+
+    /// A stream is dropped: what it has not handed out is acknowledged all the same (MQTT-4.5.0-2).
+    pub(crate) fn give_up(&mut self, now: Instant, id: StreamId) {
+        for queued in self.streams.remove(id) {
+            self.settle(now, queued.claim);
+        }
+        if let StreamId::Subscriber(id) = id {
+            self.subscribing.remove(&id);
+            self.client.drop_subscriber(now, id, self.unsubscribe_on_drop);
+        }
+    }
+
+    /// Hands on what the client tells, until it has nothing more to say or a stream is full.
+    pub(crate) fn pump(&mut self, now: Instant) {
+        loop {
+            let delivery = match self.stalled.take() {
+                Some(delivery) => delivery,
+                None => match self.client.poll_event(now) {
+                    Some(Event::Message(delivery)) => delivery,
+                    Some(event) => {
+                        self.dispatch(event);
+                        continue;
+                    }
+                    None => return,
+                },
+            };
+            if let Err(delivery) = self.deliver(now, delivery) {
+                self.stalled = Some(delivery);
+                return;
+            }
+        }
+    }
+
+    /// Puts a message into the streams it is for; gives it back if one of them is full.
+    fn deliver(&mut self, now: Instant, delivery: Delivery) -> Result<(), Delivery> {
+        let targets = self.streams.targets(&self.client, &delivery.message);
+        let may_grow = self.awaiting_server > 0 || self.client.is_ending() || self.client.stop_reason().is_some();
+        if !may_grow && targets.iter().any(|id| self.streams.is_full(*id)) {
+            self.streams.recycle(targets);
+            return Err(delivery);
+        }
+        let Delivery { message, dup, ack } = delivery;
+        let claims = self.streams.claims(ack, targets.len());
+        // MQTT-4.5.0-2: also what nobody wants is acknowledged.
+        self.settle(now, claims.unwanted.map(Claim::Sole));
+        let mut dropped = 0;
+        for (id, claim) in targets.iter().zip(claims.each) {
+            if message.qos == QoS::AtMostOnce && self.streams.is_overflowing(*id) {
+                dropped += 1;
+            } else {
+                self.wakers.extend(self.streams.push(*id, &message, dup, claim));
+            }
+        }
+        self.streams.recycle(targets);
+        if dropped > 0 {
+            self.tell(ConnectionEvent::Dropped { messages: dropped });
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Connected(connack) => {
+                if self.first.is_none() {
+                    self.first = Some(Ok(connack.clone()));
+                    self.wakers.append(&mut self.lobby);
+                }
+                self.tell(ConnectionEvent::Connected(connack));
+            }
+            Event::Disconnected { reason, retry_in } => self.tell(ConnectionEvent::Disconnected { reason, retry_in }),
+            Event::Auth(auth) => self.tell(ConnectionEvent::Auth(auth)),
+            // `pump` has taken these.
+            Event::Message(_) => {}
+            Event::Accepted(id) => {
+                if let Some(slot) = self.tickets.get_mut(&id) {
+                    slot.accepted = true;
+                    self.wakers.extend(slot.waker.take());
+                }
+            }
+            Event::Published { id, result } => {
+                if let Some(slot) = self.tickets.get_mut(&id) {
+                    slot.result = Some(result);
+                    self.wakers.extend(slot.waker.take());
+                }
+            }
+            Event::Subscribed { id, result } => {
+                if let Some(slot) = self.subscribing.get_mut(&id) {
+                    slot.result = Some(result);
+                    self.wakers.extend(slot.waker.take());
+                }
+            }
+            Event::SubscriptionEnded { id, refused } => self.subscription_ended(id, refused),
+            Event::Unsubscribed { id, result } => {
+                if let Some(slot) = self.unsubscribing.get_mut(&id) {
+                    slot.result = Some(result);
+                    self.wakers.extend(slot.waker.take());
+                }
+            }
+            Event::Stopped(reason) => {
+                self.first.get_or_insert(Err(reason.clone()));
+                self.stopped = Some(reason);
+                self.wakers.append(&mut self.lobby);
+                self.wakers.extend(self.streams.end_all());
+                self.wakers.extend(self.log.end());
+            }
+        }
+    }
+
+    fn subscription_ended(&mut self, id: SubscriberId, refused: Option<ReasonCode>) {
+        if let Some(slot) = self.subscribing.get_mut(&id) {
+            slot.result.get_or_insert(Err(Error::Unsubscribed));
+            self.wakers.extend(slot.waker.take());
+        }
+        self.wakers.extend(self.streams.end(StreamId::Subscriber(id)));
+        if let Some(reason) = refused {
+            self.tell(ConnectionEvent::SubscriptionLost { reason });
+        }
+    }
+
+    fn tell(&mut self, event: ConnectionEvent) {
+        self.wakers.extend(self.log.push(event));
+    }
+
+    fn demand(&mut self) -> Demand {
+        Demand {
+            open: self.client.wants_open(),
+            read: self.client.wants_input(),
+            write: self.client.wants_output(),
+            close: self.client.wants_close(),
+            done: self.client.is_done(),
+            timeout: self.client.poll_timeout(),
+        }
+    }
+}

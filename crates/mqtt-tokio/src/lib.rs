@@ -1,0 +1,246 @@
+//! MQTT 3.1, 3.1.1 and 5.0 for Tokio: a client that reconnects, queues and never loses what it promised to keep.
+//!
+//! ```no_run
+//! use mqtt_tokio::QoS;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), mqtt_tokio::Error> {
+//!     let client = mqtt_tokio::connect("mqtt://localhost").await?;
+//!     let mut greetings = client.subscribe("greetings/#", QoS::AtLeastOnce).await?;
+//!     client.publish("greetings/rust", "hello", QoS::AtLeastOnce).await?;
+//!     while let Some(message) = greetings.next().await {
+//!         println!("{}: {}", message.topic, String::from_utf8_lossy(&message.payload));
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. What is here is the part
+//! that knows Tokio: dial, read, write, wait.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout};
+
+pub use mqtt_client::*;
+
+/// Connects to a server, by a URL (`"mqtt://user:password@host:1883"`) or [`Options`], and waits for its CONNACK.
+///
+/// A task of the current runtime drives the client from then on, through any number of reconnects, until it is disconnected
+/// or its last handle is dropped.
+///
+/// # Errors
+///
+/// The options are wrong, the server cannot be reached, or it refuses.
+///
+/// # Panics
+///
+/// Outside of a Tokio runtime with I/O and time enabled.
+pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
+    connect_with(options, dial).await
+}
+
+/// [`connect`] over any transport that `dial` opens: a Unix socket, a QUIC stream, a pipe in a test.
+///
+/// # Errors
+///
+/// As [`connect`].
+///
+/// # Panics
+///
+/// As [`connect`].
+pub async fn connect_with<D, F, S>(options: impl IntoOptions, dial: D) -> Result<Handle, Error>
+where
+    D: FnMut(Endpoint) -> F + Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (handle, driver) = new(options.into_options()?)?;
+    tokio::spawn(drive(driver, dial));
+    handle.connected().await?;
+    Ok(handle)
+}
+
+/// Opens a TCP connection: all addresses of the name in turn, each with its share of the time that is left.
+///
+/// # Errors
+///
+/// The last address's error.
+pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + server.timeout;
+    let addresses: Vec<_> = lookup_host((server.host.as_str(), server.port)).await?.collect();
+    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for (index, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        result = match timeout(share, TcpStream::connect(address)).await {
+            Ok(result) => result,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        if let Ok(stream) = &result {
+            stream.set_nodelay(true)?; // packets are coalesced in the outbox already
+            break;
+        }
+    }
+    result
+}
+
+/// Drives a client until it is done: dials, moves bytes, waits.
+pub async fn drive<D, F, S>(driver: Driver, mut dial: D)
+where
+    D: FnMut(Endpoint) -> F,
+    F: Future<Output = io::Result<S>>,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let wake = driver.listen();
+        if driver.is_done() {
+            return;
+        }
+        match driver.poll_open() {
+            Some(server) => {
+                if let Some(stream) = open(&driver, dial(server)).await {
+                    transfer(&driver, stream).await;
+                    driver.handle_closed();
+                }
+            }
+            None => wait(&driver, wake).await,
+        }
+    }
+}
+
+/// Waits for a dial, unless the client gives it up.
+async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
+    let mut dialling = pin!(dialling);
+    loop {
+        let mut waiting = pin!(wait(driver, driver.listen()));
+        if driver.wants_close() {
+            driver.handle_closed();
+            return None;
+        }
+        let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => waiting.as_mut().poll(cx).map(|()| None),
+        });
+        match dialled.await {
+            Some(Ok(stream)) => {
+                driver.handle_open();
+                return Some(stream);
+            }
+            Some(Err(error)) => {
+                driver.handle_open_failed(&error);
+                return None;
+            }
+            None => {}
+        }
+    }
+}
+
+/// Moves bytes until the transport is closed.
+async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
+    let mut input = BytesMut::new();
+    loop {
+        let mut waiting = pin!(wait(driver, driver.listen()));
+        let is_over = poll_fn(|cx| {
+            loop {
+                let written = write(driver, &mut stream, cx);
+                if written.is_ready() && driver.wants_close() {
+                    return Poll::Ready(true);
+                }
+                if read(driver, &mut stream, &mut input, cx).is_pending() {
+                    return waiting.as_mut().poll(cx).map(|()| false);
+                }
+            }
+        });
+        if is_over.await {
+            break;
+        }
+    }
+    // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
+    let end = async {
+        while stream.shutdown().await.is_ok() && stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
+            input.clear()
+        }
+    };
+    let _ = timeout(LINGER, end).await;
+}
+
+/// Reads what there is, up to a bound, and hands it on. Ready if anything has changed.
+fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<()> {
+    if !driver.wants_input() {
+        return Poll::Pending; // the driver's listener wakes us
+    }
+    let before = input.len();
+    driver.handle_input(input); // what was left when the client took no more
+    if input.len() < before {
+        return Poll::Ready(());
+    }
+    loop {
+        // Grown by what has arrived, never by what the peer says is coming.
+        input.reserve(input.len().clamp(READ_MINIMUM, READ_BOUND));
+        match pin!(stream.read_buf(input)).poll(cx) {
+            Poll::Ready(Ok(0)) => {
+                driver.handle_input(input);
+                driver.handle_eof();
+                return Poll::Ready(());
+            }
+            Poll::Ready(Ok(_)) if input.len() - before < READ_BOUND => {}
+            Poll::Ready(Ok(_)) => break,
+            Poll::Ready(Err(error)) => {
+                driver.handle_input(input);
+                driver.handle_error(&error);
+                return Poll::Ready(());
+            }
+            Poll::Pending if input.len() > before => break,
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    driver.handle_input(input);
+    Poll::Ready(())
+}
+
+/// Writes all that there is. Ready when there is no more, or it cannot be written.
+fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
+    let result = driver.outbox(|outbox| {
+        while outbox.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); 32];
+            let filled = outbox.chunks_vectored(&mut slices);
+            match ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..filled])) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => outbox.advance(written),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Pin::new(&mut *stream).poll_flush(cx)
+    });
+    if let Poll::Ready(Err(error)) = &result {
+        driver.handle_error(error);
+    }
+    result.map(|_| ())
+}
+
+/// Waits until there is more to do, or a timer is due.
+async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
+    match driver.poll_timeout() {
+        // Either way the caller looks at everything again.
+        Some(time) => drop(timeout(time, wake).await),
+        None => wake.await,
+    }
+    driver.handle_timeout();
+}
+
+/// Room made for one read, at least.
+const READ_MINIMUM: usize = 8 << 10;
+
+/// Bytes read before they are looked at.
+const READ_BOUND: usize = 256 << 10;
+
+/// How long the server may take to close its side after us.
+const LINGER: Duration = Duration::from_secs(1);
