@@ -95,7 +95,7 @@ pub use packet::{
 };
 pub use property::{Properties, PropertyId, PropertyValue};
 pub use reason::ReasonCode;
-pub use session::{Ack, Session, Token};
+pub use session::{Ack, Change, ChangeError, Session, Token};
 pub use storage::Storage;
 pub use text::{Text, TextError};
 pub use time::Instant;

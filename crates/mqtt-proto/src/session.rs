@@ -1,14 +1,17 @@
 //! What outlives a connection: unfinished messages of both directions (5.0 §4.1).
 
+use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::{Message, PacketId, QoS, ReasonCode, Text};
 
 pub(crate) mod incoming;
+mod journal;
 pub(crate) mod outgoing;
 
 use incoming::Incoming;
-use outgoing::Outgoing;
+pub use journal::{Change, ChangeError};
+use outgoing::{Outgoing, Slot};
 
 /// Names one publish, subscribe or unsubscribe of ours for the life of the session, over any number of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,6 +102,9 @@ pub struct Session {
     tokens: u64,
     deliveries: u64,
     pub(crate) connections: u32,
+    /// Whether changes are kept for [`poll_change`](Self::poll_change).
+    pub(crate) journal: bool,
+    changes: VecDeque<Change>,
 }
 
 impl Session {
@@ -146,6 +152,9 @@ impl Session {
             return None;
         }
         entry.state = incoming::State::Acked(ack.reason);
+        if !ack.reason.is_failure() {
+            self.record(|| Change::Accepted { packet_id: ack.key.packet_id });
+        }
         Some(())
     }
 
@@ -155,6 +164,51 @@ impl Session {
         if self.incoming.get_mut(packet_id).is_some_and(|entry| entry.delivery == delivery) {
             self.incoming.remove(packet_id);
         }
+    }
+
+    /// Records a message that is being sent right now under `packet_id`, the next free one.
+    pub(crate) fn published(&mut self, packet_id: PacketId, token: Token, message: Message) {
+        self.record(|| Change::Published { packet_id, token, message: message.clone() });
+        self.outgoing.insert_message(token, message);
+    }
+
+    /// PUBREC: the message is the peer's.
+    pub(crate) fn released(&mut self, packet_id: PacketId, reason: ReasonCode) {
+        self.record(|| Change::Released { packet_id, reason });
+        self.outgoing.release(packet_id, reason);
+    }
+
+    /// A message of ours is finished.
+    pub(crate) fn finished(&mut self, packet_id: PacketId) -> Option<Slot> {
+        let slot = self.outgoing.remove(packet_id)?;
+        self.record(|| Change::Finished { packet_id });
+        Some(slot)
+    }
+
+    /// PUBREC is out for a message that the application refused, in a version that cannot say so.
+    pub(crate) fn accepted_after_all(&mut self, packet_id: PacketId) {
+        self.record(|| Change::Accepted { packet_id });
+    }
+
+    /// PUBREL: a message of the peer is finished.
+    pub(crate) fn completed(&mut self, packet_id: PacketId) {
+        self.incoming.remove(packet_id);
+        self.record(|| Change::Completed { packet_id });
+    }
+
+    /// The session begins anew on the other side; its unfinished messages are taken out one by one with
+    /// [`lost_message`](Self::lost_message).
+    pub(crate) fn cleared(&mut self) {
+        self.incoming.clear();
+        self.record(|| Change::Cleared);
+    }
+
+    pub(crate) fn lost_message(&mut self) -> Option<Slot> {
+        self.outgoing.remove_first_message()
+    }
+
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     pub(crate) fn next_token(&mut self) -> Token {

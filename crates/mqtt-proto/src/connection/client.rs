@@ -50,6 +50,7 @@ impl Connection<Client> {
         session.begin_connection();
         let mut connection = Self::new(now, config, connect.version, Phase::AwaitConnAck);
         connection.session = session;
+        connection.session.journal = connection.config.journal;
         connection.own = announce_connect(&mut connect, &connection.config);
         connection.remember(&connect);
         connect.encode(connection.outbox.small())?;
@@ -183,8 +184,8 @@ impl Connection<Client> {
 
     /// Session Present 0: the server knows nothing of what was unfinished (MQTT-3.2.2-5). The application gets it back.
     fn lose_session(&mut self) {
-        self.session.incoming.clear();
-        while let Some(slot) = self.session.outgoing.remove_first_message() {
+        self.session.cleared();
+        while let Some(slot) = self.session.lost_message() {
             self.events.push_back(ClientEvent::Unacknowledged { token: slot.token, message: slot.message });
         }
     }

@@ -39,6 +39,9 @@ pub struct Config {
     pub outbox_limit: usize,
     /// Events waiting in the machine from which it takes no more input. Default: 256, about 50 KiB when full.
     pub event_limit: usize,
+    /// Keep each change of the session for [`poll_change`](crate::Connection::poll_change), so that it can be stored. Default:
+    /// false.
+    pub journal: bool,
     /// Server: Maximum QoS (5.0 §3.2.2.3.4). Default: QoS 2.
     pub maximum_qos: QoS,
     /// Server: Retain Available (5.0 §3.2.2.3.5). Default: true.
@@ -65,6 +68,7 @@ impl Default for Config {
             outgoing_topic_aliases: 16,
             outbox_limit: 262_144,
             event_limit: 256,
+            journal: false,
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,
             wildcard_subscription_available: true,

@@ -131,7 +131,7 @@ impl<R: Role> Connection<R> {
         let mut known = self.session.incoming.get_mut(packet_id).map(|entry| *entry);
         if self.version == Version::V31 && !dup && known.is_some_and(|entry| entry.due.is_none()) {
             // A 3.1 server that lost the session cannot say so; a first attempt under a known id is a new message.
-            self.session.incoming.remove(packet_id);
+            self.session.completed(packet_id);
             known = None;
         }
         if known.is_none_or(|entry| entry.due.is_none()) {
@@ -165,7 +165,7 @@ impl<R: Role> Connection<R> {
             None if self.version == Version::V5 => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
             None => ReasonCode::SUCCESS,
             Some(Entry { state: State::AwaitRel, due, .. }) => {
-                self.session.incoming.remove(packet_id);
+                self.session.completed(packet_id);
                 if due.is_some() {
                     self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
                 }
@@ -271,7 +271,11 @@ impl<R: Role> Connection<R> {
             self.session.incoming.remove(due.packet_id);
             self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
         } else {
+            let was_refused = matches!(entry.state, State::Acked(reason) if reason.is_failure());
             entry.state = State::AwaitRel;
+            if was_refused {
+                self.session.accepted_after_all(due.packet_id);
+            }
         }
         true
     }

@@ -10,7 +10,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use crate::session::Session;
+use crate::session::{Change, Session};
 use crate::{
     ConnAck, Connect, Disconnect, Instant, PacketType, Properties, PropertyId, PropertyValue, ProtocolError,
     ReasonCode, Rule, Text, Version,
@@ -157,8 +157,22 @@ impl<R: Role> Connection<R> {
         self.timers.next()
     }
 
+    /// The next change of the session, if [`Config::journal`] is on.
+    ///
+    /// The rule is *drain, make durable, then write*: poll until there is none, store them, and only then write the outbox.
+    /// Then a crash at any moment loses no message and delivers no QoS 2 message twice. [`outbox`](Self::outbox) checks the
+    /// first part of it in debug builds.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.session.poll_change()
+    }
+
     /// What waits to be written, in order. Asking for it also refills it from the backlog of a resumed session.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if changes wait for [`poll_change`](Self::poll_change): they must be stored first.
     pub fn outbox(&mut self) -> &mut Outbox {
+        debug_assert!(!self.session.has_changes(), "poll and store the session's changes before writing the outbox");
         self.send_backlog();
         &mut self.outbox
     }

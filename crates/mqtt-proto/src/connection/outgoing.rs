@@ -42,8 +42,8 @@ impl<R: Role> Connection<R> {
             return Err(PublishError::new(error, message));
         }
         let token = self.session.next_token();
-        if packet_id.is_some() {
-            self.session.outgoing.insert_message(token, message);
+        if let Some(packet_id) = packet_id {
+            self.session.published(packet_id, token, message);
         }
         Ok(token)
     }
@@ -174,7 +174,7 @@ impl<R: Role> Connection<R> {
         match self.session.outgoing.state(packet_id) {
             State::AwaitRec if reason.is_failure() => self.finish(packet_id, reason, properties),
             State::AwaitRec => {
-                self.session.outgoing.release(packet_id, reason);
+                self.session.released(packet_id, reason);
                 self.send_answer(PacketType::PubRel, AckPacket::new(packet_id, ReasonCode::SUCCESS));
             }
             State::AwaitComp if !reason.is_failure() => {
@@ -211,7 +211,7 @@ impl<R: Role> Connection<R> {
 
     /// Frees the id and its share of the window, and tells the application.
     fn finish(&mut self, packet_id: PacketId, reason: ReasonCode, properties: Properties) {
-        let Some(slot) = self.session.outgoing.remove(packet_id) else { return };
+        let Some(slot) = self.session.finished(packet_id) else { return };
         // What PUBREC said (0x10: nobody subscribed) is the news; PUBCOMP only says that the handshake is over.
         let reason = if reason == ReasonCode::SUCCESS { slot.rec_reason } else { reason };
         self.events.push_back(R::acknowledged(Acknowledged { token: slot.token, reason, properties }));

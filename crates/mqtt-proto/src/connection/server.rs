@@ -70,7 +70,12 @@ impl Connection<Server> {
             self.keep_alive = Duration::from_secs(seconds.into());
         }
         self.session_expiry = expiry.unwrap_or(self.session_expiry);
+        let is_new = session.is_none();
         self.session = session.unwrap_or_default();
+        self.session.journal = self.config.journal;
+        if is_new {
+            self.session.cleared();
+        }
         self.session.exists = true;
         self.session.begin_connection();
         self.authentication.finish();

@@ -112,6 +112,25 @@ impl Outgoing {
         Some(id)
     }
 
+    /// Puts a stored message back under its id, as the last that will be sent again.
+    pub(crate) fn restore(&mut self, id: PacketId, token: Token, message: Message) {
+        let state = if message.qos == QoS::ExactlyOnce { State::AwaitRec } else { State::AwaitAck };
+        self.remove(id);
+        while self.slots.len() < usize::from(id.get()) {
+            self.slots.push(Slot::FREE);
+            self.push(self.slots.len() as u16, |s| &mut s.free);
+        }
+        self.unlink(id.get(), |s| &mut s.free);
+        self.live += 1;
+        let slot = self.slot_mut(id.get());
+        slot.state = state;
+        slot.token = token;
+        // It may have been sent before the process ended.
+        slot.dup = true;
+        slot.message = Some(message);
+        self.push(id.get(), |s| &mut s.unacked);
+    }
+
     /// Records a SUBSCRIBE or UNSUBSCRIBE.
     pub(crate) fn insert_request(&mut self, token: Token, state: State) -> Option<PacketId> {
         self.take_free(state, token)

@@ -1,0 +1,168 @@
+//! The journal of a session: stored changes build the session again, and an end that crashed goes on from them.
+
+use bytes::{Buf, Bytes, BytesMut};
+use mqtt_proto::{
+    Change, ClientEvent, Config, ConnAck, Connect, Connection, Instant, Message, QoS, ReasonCode, Role, Server,
+    ServerEvent, Session, Text, TopicName, Version,
+};
+
+const NOW: Instant = Instant::ZERO;
+
+fn config() -> Config {
+    Config { journal: true, ..Config::default() }
+}
+
+fn client(session: Session) -> Connection<mqtt_proto::Client> {
+    let mut connect = Connect::new(Version::V5, Text::from_static("c")).with_session_expiry_interval(600);
+    connect.clean_start = false;
+    Connection::connect(NOW, connect, config(), session).unwrap()
+}
+
+/// Stores what an end has to store, as bytes, then carries what it has to say.
+fn carry<A: Role, B: Role>(store: &mut Vec<Bytes>, from: &mut Connection<A>, to: &mut Connection<B>) {
+    while let Some(change) = from.poll_change() {
+        let mut bytes = BytesMut::new();
+        change.encode(&mut bytes).unwrap();
+        store.push(bytes.freeze());
+    }
+    let outbox = from.outbox();
+    let mut bytes = BytesMut::from(&outbox.copy_to_bytes(outbox.remaining())[..]);
+    while to.handle_input(NOW, &mut bytes) > 0 {}
+    assert!(bytes.is_empty());
+}
+
+fn stored(store: &[Bytes]) -> Session {
+    Session::import(store.iter().map(|bytes| Change::decode(bytes.clone()).unwrap()))
+}
+
+fn export(session: &Session) -> Vec<Change> {
+    session.export().collect()
+}
+
+fn message(number: u8, qos: QoS) -> Message {
+    Message::new(TopicName::from_static("t"), vec![number; 3]).with_qos(qos).with_content_type(Text::from_static("n"))
+}
+
+/// Lets the server in with what it has stored.
+fn accept(server: &mut Connection<Server>, session: Option<Session>) {
+    let Some(ServerEvent::Connect(_)) = server.poll_event() else { panic!("no CONNECT") };
+    server.accept(NOW, ConnAck::new(false, ReasonCode::SUCCESS), session).unwrap();
+}
+
+#[test]
+fn what_is_stored_is_the_session_after_every_step() {
+    let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
+    let mut client = client(Session::new());
+    let mut server = Connection::<Server>::listen(NOW, config());
+    carry(&mut at_client, &mut client, &mut server);
+    accept(&mut server, None);
+    carry(&mut at_server, &mut server, &mut client);
+    for (number, qos) in [(1, QoS::ExactlyOnce), (2, QoS::AtLeastOnce), (3, QoS::ExactlyOnce), (4, QoS::AtMostOnce)] {
+        client.publish(NOW, message(number, qos)).unwrap();
+        server.publish(NOW, message(number + 10, qos)).unwrap();
+    }
+    let mut finished = 0;
+    for _ in 0..6 {
+        carry(&mut at_client, &mut client, &mut server);
+        assert_eq!(export(&stored(&at_client)), export(client.session()));
+        while let Some(event) = server.poll_event() {
+            match event {
+                ServerEvent::Message(delivery) => {
+                    delivery.ack.map_or(Ok(()), |ack| server.ack(NOW, ack)).unwrap();
+                }
+                ServerEvent::Acknowledged(_) => finished += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        carry(&mut at_server, &mut server, &mut client);
+        assert_eq!(export(&stored(&at_server)), export(server.session()));
+        while let Some(event) = client.poll_event() {
+            match event {
+                ClientEvent::Message(delivery) => {
+                    delivery.ack.map_or(Ok(()), |ack| client.ack(NOW, ack)).unwrap();
+                }
+                ClientEvent::Acknowledged(_) => finished += 1,
+                ClientEvent::Connected(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(finished, 6);
+    assert_eq!(export(&stored(&at_client)), [Change::Cleared]);
+    assert_eq!(export(&stored(&at_server)), [Change::Cleared]);
+}
+
+/// One QoS 2 message from client to server; both ends crash after `crash` exchanges and go on from their stores.
+fn deliveries_with_a_crash_after(crash: usize) -> usize {
+    let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
+    let mut deliveries = 0;
+    let mut sent = false;
+    for life in 0..2 {
+        let resumed = life == 1 && !at_server.is_empty();
+        let mut client = client(if at_client.is_empty() { Session::new() } else { stored(&at_client) });
+        let mut server = Connection::<Server>::listen(NOW, config());
+        carry(&mut at_client, &mut client, &mut server);
+        accept(&mut server, resumed.then(|| stored(&at_server)));
+        for step in 0..5 {
+            if life == 0 && step == crash {
+                break; // both ends are dropped: nothing but the stores is left
+            }
+            carry(&mut at_server, &mut server, &mut client);
+            while let Some(event) = client.poll_event() {
+                if matches!(event, ClientEvent::Connected(_)) && !sent {
+                    sent = true;
+                    client.publish(NOW, message(7, QoS::ExactlyOnce)).unwrap();
+                }
+            }
+            carry(&mut at_client, &mut client, &mut server);
+            while let Some(event) = server.poll_event() {
+                if let ServerEvent::Message(delivery) = event {
+                    deliveries += 1;
+                    server.ack(NOW, delivery.ack.unwrap()).unwrap();
+                }
+            }
+        }
+    }
+    assert_eq!(export(&stored(&at_client)), [Change::Cleared]);
+    deliveries
+}
+
+#[test]
+fn a_crash_of_both_ends_delivers_a_qos_2_message_once() {
+    // Before the second exchange the application's acknowledgement was not stored: it has the message again.
+    assert_eq!(deliveries_with_a_crash_after(1), 2, "accepted in memory only, so it comes again");
+    for crash in [0, 2, 3, 4, 5] {
+        assert_eq!(deliveries_with_a_crash_after(crash), 1, "crash after {crash} exchanges");
+    }
+}
+
+#[test]
+fn a_stored_change_that_is_damaged_is_refused() {
+    let change = Change::Published {
+        packet_id: mqtt_proto::PacketId::new(9).unwrap(),
+        token: client_token(),
+        message: message(1, QoS::AtLeastOnce),
+    };
+    let mut bytes = BytesMut::new();
+    change.encode(&mut bytes).unwrap();
+    let bytes = bytes.freeze();
+    assert_eq!(Change::decode(bytes.clone()).unwrap(), change);
+    for len in 0..bytes.len() {
+        assert!(Change::decode(bytes.slice(..len)).is_err(), "cut to {len} bytes");
+    }
+    assert_eq!(
+        Change::decode(Bytes::from_static(&[99])).unwrap_err().to_string(),
+        "a stored session change cannot be read: its kind is unknown: was it written by a later version?"
+    );
+    assert!(Change::decode(Bytes::from_static(&[3, 0, 0])).is_err(), "packet identifier 0");
+    assert!(Change::decode(Bytes::from_static(&[3, 0, 1, 0])).is_err(), "a byte too many");
+}
+
+fn client_token() -> mqtt_proto::Token {
+    let (mut store, mut client) = (Vec::new(), client(Session::new()));
+    let mut server = Connection::<Server>::listen(NOW, config());
+    carry(&mut store, &mut client, &mut server);
+    accept(&mut server, None);
+    carry(&mut store, &mut server, &mut client);
+    client.publish(NOW, message(1, QoS::AtLeastOnce)).unwrap()
+}
