@@ -1,4 +1,7 @@
-//! Test support for the MQTT stack.
+//! Test support for the MQTT stack: two machines, a wire and a hand-cranked clock, and what must hold for any bytes.
 #![forbid(unsafe_code)]
 
 pub mod checks;
+pub mod pair;
+
+pub use pair::Pair;

@@ -71,12 +71,17 @@ impl<R: Role> Connection<R> {
     /// # Errors
     ///
     /// [`NotAllowed`](CommandError::NotAllowed) for a reason code that this role may not send in PUBACK and PUBREC.
+    /// [`NotConnected`](CommandError::NotConnected) on a server before `accept`, which has no session yet: acknowledge to
+    /// the stored one, with [`Session::ack`](crate::Session::ack).
     pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), CommandError> {
         self.advance_clock(now);
         if !ack.reason.may_stand_in(PacketType::PubAck, R::IS_CLIENT) {
             return Err(CommandError::NotAllowed(
                 "PUBACK and PUBREC have no such reason code from this role (5.0 section 3.4.2.1)",
             ));
+        }
+        if matches!(self.phase, Phase::AwaitConnect | Phase::AwaitAccept) {
+            return Err(CommandError::NotConnected);
         }
         let AckKey { packet_id, qos, connection, due, delivery } = ack.key;
         let due = match qos {
