@@ -79,6 +79,7 @@ pub struct Options {
     pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) authentication: Option<(String, Option<Bytes>)>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) ping_timeout: Duration,
     pub(crate) backoff: Backoff,
     pub(crate) reconnect: bool,
     pub(crate) retry_first_connect: bool,
@@ -119,6 +120,7 @@ impl Options {
             user_properties: Vec::new(),
             authentication: None,
             connect_timeout: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),
             reconnect: true,
             retry_first_connect: false,
@@ -260,6 +262,13 @@ impl Options {
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self { connect_timeout: timeout, ..self }
+    }
+
+    /// How long the server may stay silent after it was asked whether it is still there. Together with the
+    /// [keep-alive](Self::keep_alive), this is how long a dead link goes unnoticed. Default: 10 s.
+    #[must_use]
+    pub fn ping_timeout(self, timeout: Duration) -> Self {
+        Self { ping_timeout: timeout, ..self }
     }
 
     /// The times of reconnecting.

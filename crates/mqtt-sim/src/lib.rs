@@ -3,5 +3,6 @@
 
 pub mod checks;
 pub mod pair;
+pub mod parity;
 
 pub use pair::Pair;

@@ -54,6 +54,7 @@ pub(crate) fn packet(options: &Options, client_id: Text, again: bool) -> Result<
 pub(crate) fn config(options: &Options) -> Config {
     Config {
         handshake_timeout: options.connect_timeout,
+        ping_timeout: options.ping_timeout,
         receive_maximum: options.receive_maximum,
         maximum_packet_size: options.maximum_packet_size.map_or(PROTOCOL_MAXIMUM_PACKET_SIZE, |bytes| bytes.get()),
         topic_alias_maximum: if options.version == Version::V5 { options.topic_alias_maximum } else { 0 },

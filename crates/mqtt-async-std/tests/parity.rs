@@ -1,0 +1,10 @@
+//! The scenarios that every adapter passes.
+
+use mqtt_sim::parity::Adapter;
+
+const ADAPTER: Adapter = Adapter {
+    connect: |options| Box::pin(mqtt_async_std::connect(options)),
+    spawn: |driver| drop(async_std::task::spawn(mqtt_async_std::drive(driver, mqtt_async_std::dial))),
+};
+
+mqtt_sim::parity_tests!(ADAPTER);

@@ -1,0 +1,151 @@
+//! Getting in, and being told why not.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use mqtt_client::{Error, Options, QoS, Version};
+use mqtt_proto::{PacketType, ReasonCode};
+use socket2::Socket;
+
+use super::{Adapter, Peer, options_for, peer::bound, quick, within};
+
+/// IPv4.
+pub fn connects_over_ipv4(adapter: &Adapter) {
+    let peer = Peer::start();
+    passes_a_message(adapter, &peer, options_for(&peer));
+}
+
+/// IPv6.
+pub fn connects_over_ipv6(adapter: &Adapter) {
+    let peer = Peer::start_v6();
+    passes_a_message(adapter, &peer, options_for(&peer));
+}
+
+/// `localhost` has an address of each kind on most machines; whichever the peer does not listen on must not be the end.
+pub fn tries_every_address_of_a_name(adapter: &Adapter) {
+    for peer in [Peer::start(), Peer::start_v6()] {
+        let options = Options::new("localhost", peer.address().port());
+        if has_address(&peer) {
+            passes_a_message(adapter, &peer, options);
+        }
+    }
+}
+
+/// MQTT 3.1, 3.1.1 and 5.0.
+pub fn speaks_every_version(adapter: &Adapter) {
+    let peer = Peer::start();
+    for version in [Version::V31, Version::V311, Version::V5] {
+        passes_a_message(adapter, &peer, options_for(&peer).version(version));
+        assert_eq!(peer.seen(|seen| seen.connects.last().map(|connect| connect.version)), Some(version));
+    }
+}
+
+/// `connect` with a URL, as in the smallest program; user name and password are in it.
+pub fn the_user_name_and_password_of_a_url_arrive(adapter: &Adapter) {
+    let peer = Peer::start();
+    let url = format!("mqtt://us%2Fer:pass%40word@{}", peer.address());
+    let options = url.parse::<Options>().expect("the URL is legal");
+    let handle =
+        within("the first CONNACK or an error", (adapter.connect)(options)).expect("the peer lets everyone in");
+    let connect = peer.seen(|seen| seen.connects[0].clone());
+    assert_eq!(connect.username.as_deref(), Some("us/er"));
+    assert_eq!(connect.password.as_deref(), Some(&b"pass@word"[..]));
+    within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+}
+
+/// CONNACK with a reason is the end: the caller learns the reason, and the client does not try again.
+pub fn a_refusal_reaches_the_caller_with_its_reason(adapter: &Adapter) {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let peer = Peer::start();
+        peer.refuse(ReasonCode::BAD_USER_NAME_OR_PASSWORD);
+        let error = within("the first CONNACK or an error", (adapter.connect)(options_for(&peer).version(version)))
+            .expect_err("the peer lets nobody in");
+        assert!(
+            matches!(error, Error::Refused { reason: ReasonCode::BAD_USER_NAME_OR_PASSWORD, .. }),
+            "the error says why: {error}"
+        );
+        assert_eq!(peer.seen(|seen| seen.packets(PacketType::Connect)), 1, "no second try");
+    }
+}
+
+/// Nobody listens: without reconnecting, that is the caller's error.
+pub fn a_refused_connection_reaches_the_caller(adapter: &Adapter) {
+    let (_reserved, address) = reserve();
+    let options = Options::new(address.ip().to_string(), address.port()).reconnect(false);
+    let error = within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("nobody listens");
+    let text = error.to_string().to_lowercase();
+    assert!(text.contains("refused"), "the error says what happened: {text}");
+}
+
+/// Nobody listens yet: with reconnecting, the client waits for the server.
+pub fn keeps_trying_until_the_server_is_there(adapter: &Adapter) {
+    let (reserved, address) = reserve();
+    let options = quick(Options::new(address.ip().to_string(), address.port())).retry_first_connect(true);
+    let handle = adapter.start(options);
+    let mut events = handle.events();
+    within("a failed try", events.next()).expect("the client tells that it failed");
+    let peer = Peer::start_with(reserved);
+    within("the first CONNACK", handle.connected()).expect("the peer lets everyone in");
+    assert_eq!(peer.seen(|seen| seen.connects.len()), 1);
+}
+
+/// A name without an address.
+pub fn a_name_that_does_not_resolve_reaches_the_caller(adapter: &Adapter) {
+    // Section 6.4 of RFC 6761: `invalid` never resolves.
+    let options = Options::new("nowhere.invalid", 1883).reconnect(false).connect_timeout(SHORT * 20);
+    let error =
+        within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("the name has no address");
+    assert!(!error.to_string().is_empty());
+}
+
+/// A server whose queue of connections is full does not answer at all.
+pub fn a_connect_that_takes_too_long_is_given_up(adapter: &Adapter) {
+    let (socket, address) = reserve();
+    socket.listen(1).expect("the socket can listen");
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, SHORT) {
+        waiting.push(stream);
+    }
+    let options = Options::new(address.ip().to_string(), address.port()).reconnect(false).connect_timeout(SHORT);
+    let error = within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("nobody answers");
+    let text = error.to_string().to_lowercase();
+    assert!(text.contains("time"), "the error says what happened: {text}");
+}
+
+/// A server that takes the connection and never says a word.
+pub fn a_server_that_never_answers_connect_is_given_up(adapter: &Adapter) {
+    let peer = Peer::start();
+    peer.go_silent();
+    let options = options_for(&peer).reconnect(false).connect_timeout(SHORT);
+    let error = within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("the peer is silent");
+    assert!(!error.to_string().is_empty());
+}
+
+/// Connects, and sees one message there and back.
+fn passes_a_message(adapter: &Adapter, peer: &Peer, options: Options) {
+    let handle = adapter.connect(options);
+    let mut stream =
+        within("SUBACK", handle.subscribe("there/and/back", QoS::AtLeastOnce)).expect("the peer grants all");
+    within("PUBACK", handle.publish("there/and/back", "hello", QoS::AtLeastOnce)).expect("the peer takes all");
+    let message = within("the message", stream.next()).expect("the stream goes on");
+    assert_eq!(&message.payload[..], b"hello");
+    within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+    peer.wait_for("the end of the connection", |seen| (seen.closed.len() == seen.links).then_some(()));
+}
+
+/// Whether `localhost` leads to the peer at all: there are machines without IPv6 in their hosts file.
+fn has_address(peer: &Peer) -> bool {
+    TcpStream::connect(("localhost", peer.address().port())).is_ok()
+}
+
+/// A port of ours that nobody listens on.
+fn reserve() -> (Socket, SocketAddr) {
+    let socket = bound(Ipv4Addr::LOCALHOST.into());
+    let address = socket.local_addr().expect("a bound socket has an address");
+    (socket, address.as_socket().expect("it is an IPv4 socket"))
+}
+
+/// Long enough for loopback, short enough to wait for.
+const SHORT: Duration = Duration::from_millis(250);

@@ -1,0 +1,86 @@
+//! Good ends: nothing that was accepted is left behind.
+
+use mqtt_client::QoS;
+use mqtt_proto::{Closed, PacketType, ReasonCode};
+
+use super::{Adapter, Peer, noise, options_for, within};
+
+/// `disconnect` first sends what was accepted, then DISCONNECT.
+pub fn disconnect_flushes_what_was_accepted(adapter: &Adapter) {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let peer = Peer::start();
+        let handle = adapter.connect(options_for(&peer));
+        let tickets = publish_a_lot(&handle, qos);
+        within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+        ends_well(&peer);
+        for ticket in tickets {
+            within("the acknowledgement", ticket).expect("it came before the end");
+        }
+    }
+}
+
+/// The same while the peer sends more than the application takes: unread bytes must not make the system reset the
+/// connection and throw away what was written.
+pub fn disconnect_flushes_while_the_peer_floods(adapter: &Adapter) {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let peer = Peer::start();
+        let handle = adapter.connect(options_for(&peer).stream_limit(8, SIZE * 8));
+        let stream = within("SUBACK", handle.subscribe("flood", QoS::AtMostOnce)).expect("the peer grants all");
+        for number in 0..MESSAGES * 8 {
+            peer.publish("flood", noise(SIZE, number), QoS::AtMostOnce);
+        }
+        let tickets = publish_a_lot(&handle, qos);
+        within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+        ends_well(&peer);
+        for ticket in tickets {
+            within("the acknowledgement", ticket).expect("it came before the end");
+        }
+        drop(stream);
+    }
+}
+
+/// Dropping the last handle is a disconnect, and dropping one of two is nothing.
+pub fn the_last_handle_dropped_disconnects_cleanly(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(options_for(&peer));
+    let other = handle.clone();
+    drop(handle);
+    drop(publish_a_lot(&other, QoS::AtLeastOnce));
+    drop(other);
+    ends_well(&peer);
+}
+
+/// Every future and stream that is still there after the end says so.
+pub fn after_the_end_every_call_says_so(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(options_for(&peer));
+    let mut stream = within("SUBACK", handle.subscribe("a", QoS::AtLeastOnce)).expect("the peer grants all");
+    within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+    assert!(within("the end of the stream", stream.next()).is_none());
+    within("the refusal", handle.publish("a", "b", QoS::AtLeastOnce)).expect_err("there is nobody to send it");
+    within("the refusal", handle.subscribe("a", QoS::AtLeastOnce)).expect_err("there is nobody to ask");
+    within("the refusal", handle.unsubscribe("a")).expect_err("there is nobody to ask");
+}
+
+fn publish_a_lot(handle: &mqtt_client::Handle, qos: QoS) -> Vec<mqtt_client::Ticket> {
+    (0..MESSAGES).map(|number| handle.publish("flush", noise(SIZE, number), qos)).collect()
+}
+
+/// All messages have come, then DISCONNECT, then the end of the transport.
+fn ends_well(peer: &Peer) {
+    let closed = peer.wait_for("the end of the connection", |seen| seen.closed.first().cloned());
+    assert!(
+        matches!(&closed, Closed::Remote(disconnect) if disconnect.reason == ReasonCode::SUCCESS),
+        "the client says goodbye: {closed:?}"
+    );
+    peer.seen(|seen| {
+        assert_eq!(seen.packets(PacketType::Disconnect), 1);
+        for number in 0..MESSAGES {
+            assert_eq!(seen.count(&noise(SIZE, number)), 1, "message {number} of {MESSAGES}");
+        }
+    });
+}
+
+/// 2 MiB in all.
+const MESSAGES: u64 = 64;
+const SIZE: usize = 32 * 1024;

@@ -1,0 +1,170 @@
+//! Full buffers, slow consumers, silent peers.
+
+use std::time::Duration;
+
+use mqtt_client::{ConnectionEvent, Options, QoS};
+use mqtt_proto::{Config, PacketType};
+
+use super::{Adapter, Peer, noise, options_for, quick, within};
+
+/// One message of 10 MiB each way at the same time: more than any buffer between, so each end must read while it writes.
+pub fn ten_mebibytes_travel_both_ways_at_once(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(options_for(&peer));
+    let mut stream = within("SUBACK", handle.subscribe("large/down", QoS::AtLeastOnce)).expect("the peer grants all");
+    let (up, down) = (noise(TEN_MEBIBYTES, 1), noise(TEN_MEBIBYTES, 2));
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let ticket = handle.publish("large/up", up.clone(), qos);
+        peer.publish("large/down", down.clone(), qos);
+        let message = within("10 MiB down", stream.next()).expect("the stream goes on");
+        assert!(message.payload == down, "10 MiB arrive as they left");
+        within("the acknowledgement of 10 MiB", ticket).expect("the peer takes all");
+    }
+    peer.wait_for("10 MiB up", |seen| (seen.count(&up) == 3).then_some(()));
+}
+
+/// A peer that does not read until its own 10 MiB are written: a client that only writes would wait for ever.
+pub fn the_client_reads_while_it_cannot_write(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(options_for(&peer));
+    let mut stream = within("SUBACK", handle.subscribe("large/down", QoS::AtMostOnce)).expect("the peer grants all");
+    let (up, down) = (noise(TEN_MEBIBYTES, 1), noise(TEN_MEBIBYTES, 2));
+    peer.go_deaf();
+    let ticket = handle.publish("large/up", up.clone(), QoS::AtLeastOnce);
+    peer.publish("large/down", down.clone(), QoS::AtMostOnce);
+    let message = within("10 MiB down", stream.next()).expect("the stream goes on");
+    assert!(message.payload == down, "10 MiB arrive as they left");
+    peer.listen_again();
+    within("the acknowledgement of 10 MiB", ticket).expect("the peer takes all");
+    assert_eq!(peer.seen(|seen| seen.count(&up)), 1);
+}
+
+/// A thousand messages each way at once, in small and in large.
+pub fn many_messages_travel_both_ways_at_once(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(options_for(&peer));
+    let mut stream = within("SUBACK", handle.subscribe("many/down", QoS::ExactlyOnce)).expect("the peer grants all");
+    let messages: Vec<_> = (0..1000).map(|number| noise(number * 17 % 5000, number as u64)).collect();
+    for (number, message) in messages.iter().enumerate() {
+        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][number % 3];
+        peer.publish("many/down", message.clone(), qos);
+        let mut ticket = handle.publish("many/up", message.clone(), qos);
+        within("room in the queue", ticket.accepted()).expect("the peer takes all");
+    }
+    let mut received = Vec::new();
+    for _ in &messages {
+        received.push(within("a message", stream.next()).expect("the stream goes on").payload.clone());
+    }
+    assert!(received == messages, "all arrive once and in order");
+    let up = peer.wait_for("a thousand messages", |seen| (seen.messages.len() >= 1000).then(|| seen.messages.clone()));
+    assert!(up.iter().map(|message| &message.payload).eq(&messages), "all arrive once and in order");
+}
+
+/// The application takes nothing for longer than keep-alive and ping deadline together: TCP pushes back, the link
+/// lives on, and afterwards everything arrives.
+pub fn a_stalled_consumer_neither_loses_the_link_nor_fills_the_memory(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(impatient(options_for(&peer)).stream_limit(16, 1 << 20));
+    let mut stream = within("SUBACK", handle.subscribe("flood", QoS::AtMostOnce)).expect("the peer grants all");
+    for number in 0..FLOOD {
+        peer.publish("flood", noise(FLOOD_MESSAGE, number), QoS::AtMostOnce);
+    }
+    peer.wait_for("three pings of a client that does not read", |seen| {
+        (seen.packets(PacketType::PingReq) >= 3).then_some(())
+    });
+    let written = peer.seen(|seen| seen.written);
+    assert!(
+        written < FLOOD * FLOOD_MESSAGE as u64 / 2,
+        "a client that nobody takes messages from has taken {written} bytes"
+    );
+    for number in 0..FLOOD {
+        let message = within("a message", stream.next()).expect("the stream goes on");
+        assert!(message.payload == noise(FLOOD_MESSAGE, number), "message {number} is next");
+    }
+    assert_eq!(peer.seen(|seen| (seen.links, seen.closed.len())), (1, 0), "it is still the first connection");
+}
+
+/// The task that receives publishes too, and waits for each acknowledgement, while the peer floods it.
+pub fn publishing_from_the_receiving_task_never_deadlocks(adapter: &Adapter) {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let peer = Peer::start();
+        let handle = adapter.connect(options_for(&peer));
+        let mut stream = within("SUBACK", handle.subscribe("flood", qos)).expect("the peer grants all");
+        for number in 0..FLOOD {
+            peer.publish("flood", noise(FLOOD_MESSAGE, number), qos);
+        }
+        for number in 0..FLOOD {
+            let message = within("a message", stream.next()).expect("the stream goes on");
+            assert!(message.payload == noise(FLOOD_MESSAGE, number), "message {number} is next");
+            let ticket = handle.publish("answer", message.payload.clone(), qos.max(QoS::AtLeastOnce));
+            within("the acknowledgement", ticket).expect("the peer takes all");
+        }
+        assert_eq!(peer.seen(|seen| seen.messages.len()), FLOOD as usize);
+    }
+}
+
+/// The same with a peer that grants a window of one message, and a task that waits for room in the queue only.
+pub fn publishing_into_a_full_queue_from_the_receiving_task_never_deadlocks(adapter: &Adapter) {
+    let peer = Peer::start();
+    let mut config = Config::default();
+    config.receive_maximum = 1.try_into().expect("one is not zero");
+    peer.set_config(config);
+    let handle = adapter.connect(options_for(&peer));
+    let mut stream = within("SUBACK", handle.subscribe("flood", QoS::AtMostOnce)).expect("the peer grants all");
+    for number in 0..FLOOD {
+        peer.publish("flood", noise(FLOOD_MESSAGE, number), QoS::AtMostOnce);
+    }
+    for number in 0..FLOOD {
+        let message = within("a message", stream.next()).expect("the stream goes on");
+        assert!(message.payload == noise(FLOOD_MESSAGE, number), "message {number} is next");
+        let mut ticket = handle.publish("answer", message.payload.clone(), QoS::ExactlyOnce);
+        within("room in the queue", ticket.accepted()).expect("the peer takes all");
+    }
+    peer.wait_for("every answer", |seen| (seen.messages.len() == FLOOD as usize).then_some(()));
+}
+
+/// The peer's machine loses its power: nothing is closed, nothing comes.
+pub fn a_half_open_link_is_found_by_the_keep_alive(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(impatient(quick(options_for(&peer))));
+    let mut events = handle.events();
+    peer.go_silent();
+    loop {
+        let event = within("the end of the silent connection", events.next()).expect("the client goes on");
+        if matches!(event, ConnectionEvent::Disconnected { .. }) {
+            break;
+        }
+    }
+    peer.listen_again();
+    within("the acknowledgement", handle.publish("after", "all", QoS::AtLeastOnce)).expect("the peer takes all");
+    assert_eq!(peer.seen(|seen| seen.count(b"all")), 1, "by the second connection");
+}
+
+/// The same while the client is in the middle of writing and the network takes nothing more.
+pub fn a_half_open_link_is_found_while_writing(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(impatient(quick(options_for(&peer))));
+    let mut events = handle.events();
+    peer.go_silent();
+    let up = noise(TEN_MEBIBYTES, 1);
+    let ticket = handle.publish("after/all", up.clone(), QoS::AtLeastOnce);
+    loop {
+        let event = within("the end of the silent connection", events.next()).expect("the client goes on");
+        if matches!(event, ConnectionEvent::Disconnected { .. }) {
+            break;
+        }
+    }
+    peer.listen_again();
+    within("the acknowledgement", ticket).expect("the peer takes all");
+    assert_eq!(peer.seen(|seen| seen.count(&up)), 1, "by the second connection");
+}
+
+/// Keep-alive and ping deadline of one second each: the shortest that the protocol can say.
+fn impatient(options: Options) -> Options {
+    options.keep_alive(1).ping_timeout(Duration::from_secs(1))
+}
+
+const TEN_MEBIBYTES: usize = 10 * 1024 * 1024;
+/// 32 MiB in all, which is more than the buffers of a TCP connection.
+const FLOOD: u64 = 256;
+const FLOOD_MESSAGE: usize = 128 * 1024;

@@ -1,0 +1,236 @@
+//! MQTT 3.1, 3.1.1 and 5.0 for smol: a client that reconnects, queues and never loses what it promised to keep.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/smallest.rs")]
+//! ```
+//!
+//! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. What is here is the part
+//! that knows smol: dial, read, write, wait.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use smol::Timer;
+use smol::future::{or, yield_now};
+use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use smol::net::{TcpStream, resolve};
+
+pub use mqtt_client::*;
+
+/// Connects to a server, by a URL (`"mqtt://user:password@host:1883"`) or [`Options`], and waits for its CONNACK.
+///
+/// A task of smol's global executor drives the client from then on, through any number of reconnects, until it is
+/// disconnected or its last handle is dropped.
+///
+/// # Errors
+///
+/// The options are wrong, the server cannot be reached, or it refuses.
+pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
+    connect_with(options, dial).await
+}
+
+/// [`connect`] over any transport that `dial` opens: a Unix socket, a QUIC stream, a pipe in a test.
+///
+/// ```no_run
+/// # #[cfg(unix)]
+/// # async fn example() -> Result<(), mqtt_smol::Error> {
+/// use smol::net::unix::UnixStream;
+///
+/// let client = mqtt_smol::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/mosquitto.sock")).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_with<D, F, S>(options: impl IntoOptions, dial: D) -> Result<Handle, Error>
+where
+    D: FnMut(Endpoint) -> F + Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (handle, driver) = new(options.into_options()?)?;
+    smol::spawn(drive(driver, dial)).detach();
+    handle.connected().await?;
+    Ok(handle)
+}
+
+/// Opens a TCP connection: all addresses of the name in turn, each with its share of the time that is left.
+///
+/// # Errors
+///
+/// The last address's error.
+pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + server.timeout;
+    let addresses = resolve((server.host.as_str(), server.port)).await?;
+    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for (index, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        result = match timeout(share, TcpStream::connect(address)).await {
+            Some(result) => result,
+            None => Err(io::ErrorKind::TimedOut.into()),
+        };
+        if let Ok(stream) = &result {
+            stream.set_nodelay(true)?; // packets are coalesced in the outbox already
+            break;
+        }
+    }
+    result
+}
+
+/// Drives a client until it is done: dials, moves bytes, waits. For an executor of your own.
+pub async fn drive<D, F, S>(driver: Driver, mut dial: D)
+where
+    D: FnMut(Endpoint) -> F,
+    F: Future<Output = io::Result<S>>,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let wake = driver.listen();
+        if driver.is_done() {
+            return;
+        }
+        match driver.poll_open() {
+            Some(server) => {
+                if let Some(stream) = open(&driver, dial(server)).await {
+                    transfer(&driver, stream).await;
+                    driver.handle_closed();
+                }
+            }
+            None => wait(&driver, wake).await,
+        }
+    }
+}
+
+/// Waits for a dial, unless the client gives it up.
+async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
+    let mut dialling = pin!(dialling);
+    loop {
+        let mut waiting = pin!(wait(driver, driver.listen()));
+        if driver.wants_close() {
+            driver.handle_closed();
+            return None;
+        }
+        let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => waiting.as_mut().poll(cx).map(|()| None),
+        });
+        match dialled.await {
+            Some(Ok(stream)) => {
+                driver.handle_open();
+                return Some(stream);
+            }
+            Some(Err(error)) => {
+                driver.handle_open_failed(&error);
+                return None;
+            }
+            None => {}
+        }
+    }
+}
+
+/// Moves bytes until the transport is closed.
+async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
+    let mut input = BytesMut::new();
+    let mut chunk = vec![0; READ_BOUND];
+    loop {
+        let mut waiting = pin!(wait(driver, driver.listen()));
+        let is_over = poll_fn(|cx| {
+            let written = write(driver, &mut stream, cx);
+            if written.is_ready() && driver.wants_close() {
+                return Poll::Ready(true);
+            }
+            match read(driver, &mut stream, &mut input, &mut chunk, cx) {
+                Poll::Ready(()) => Poll::Ready(false),
+                Poll::Pending => waiting.as_mut().poll(cx).map(|()| false),
+            }
+        });
+        if is_over.await {
+            break;
+        }
+        // A peer that always has more to say must stop neither the clock nor the other tasks of this thread.
+        driver.handle_timeout();
+        yield_now().await;
+    }
+    // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
+    let end = async { while stream.close().await.is_ok() && stream.read(&mut chunk).await.is_ok_and(|n| n > 0) {} };
+    timeout(LINGER, end).await;
+}
+
+/// Reads what there is, up to a bound, and hands it on. Ready if anything has changed.
+fn read<S: AsyncRead + Unpin>(
+    driver: &Driver,
+    stream: &mut S,
+    input: &mut BytesMut,
+    chunk: &mut [u8],
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if !driver.wants_input() {
+        return Poll::Pending; // the driver's listener wakes us
+    }
+    let before = input.len();
+    driver.handle_input(input); // what was left when the client took no more
+    if input.len() < before {
+        return Poll::Ready(());
+    }
+    match ready!(Pin::new(stream).poll_read(cx, chunk)) {
+        Ok(0) => driver.handle_eof(),
+        Ok(len) => {
+            input.extend_from_slice(&chunk[..len]);
+            driver.handle_input(input);
+        }
+        Err(error) => driver.handle_error(&error),
+    }
+    Poll::Ready(())
+}
+
+/// Writes all that there is. Ready when there is no more, or it cannot be written.
+fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
+    let result = driver.outbox(|outbox| {
+        while outbox.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); 32];
+            let filled = outbox.chunks_vectored(&mut slices);
+            match ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..filled])) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => outbox.advance(written),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Pin::new(&mut *stream).poll_flush(cx)
+    });
+    if let Poll::Ready(Err(error)) = &result {
+        driver.handle_error(error);
+    }
+    result.map(|_| ())
+}
+
+/// Waits until there is more to do, or a timer is due.
+async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
+    match driver.poll_timeout() {
+        // Either way the caller looks at everything again.
+        Some(time) => drop(timeout(time, wake).await),
+        None => wake.await,
+    }
+    driver.handle_timeout();
+}
+
+/// `None` if the future takes longer.
+async fn timeout<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Timer::after(time).await;
+        None
+    };
+    or(async { Some(future.await) }, late).await
+}
+
+/// Bytes read before they are looked at.
+const READ_BOUND: usize = 64 << 10;
+
+/// How long the server may take to close its side after us.
+const LINGER: Duration = Duration::from_secs(1);

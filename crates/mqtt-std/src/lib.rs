@@ -1,0 +1,306 @@
+//! MQTT 3.1, 3.1.1 and 5.0 for blocking programs: a client that reconnects, queues and never loses what it promised to keep.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/smallest.rs")]
+//! ```
+//!
+//! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. Every future in it has
+//! `wait()`, which blocks. What is here is the part that knows threads and sockets of the standard library: dial, read,
+//! write, wait. A client has two threads, one that writes and keeps time and one that dials and reads.
+#![forbid(unsafe_code)]
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io::{self, IoSlice},
+    net::Shutdown,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver},
+    },
+    task::{Context, Poll, ready},
+    thread,
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use event_listener::Listener;
+pub use mqtt_client::*;
+
+mod stream;
+
+pub use stream::{Stream, dial};
+
+/// Connects to a server, by a URL (`"mqtt://user:password@host:1883"`) or [`Options`]: [`Connecting::wait`] waits for its
+/// CONNACK.
+///
+/// Two threads drive the client from then on, through any number of reconnects, until it is disconnected or its last handle
+/// is dropped. They end with the process: let [`Handle::disconnect`] finish before `main` returns.
+pub fn connect(options: impl IntoOptions) -> Connecting {
+    connect_with(options, dial)
+}
+
+/// [`connect`] over any transport that `dial` opens: a Unix socket, a serial line, a pipe in a test.
+///
+/// ```no_run
+/// # #[cfg(unix)]
+/// # fn main() -> Result<(), mqtt_std::Error> {
+/// use std::os::unix::net::UnixStream;
+///
+/// let client = mqtt_std::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/mosquitto.sock")).wait()?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(unix))]
+/// # fn main() {}
+/// ```
+pub fn connect_with<D, S>(options: impl IntoOptions, dial: D) -> Connecting
+where
+    D: Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
+    S: Stream,
+{
+    Connecting(start(options, dial).map(|handle| (handle.connected(), handle)))
+}
+
+/// Waits for the first CONNACK. Made by [`connect`]; dropping it gives the client up.
+#[derive(Debug)]
+#[must_use = "a client that nobody waits for is given up"]
+pub struct Connecting(Result<(Connected, Handle), Error>);
+
+impl Connecting {
+    /// Blocks until the server lets the client in.
+    ///
+    /// # Errors
+    ///
+    /// The options are wrong, the server cannot be reached, or it refuses.
+    pub fn wait(self) -> Result<Handle, Error> {
+        let (connected, handle) = self.0?;
+        connected.wait()?;
+        Ok(handle)
+    }
+}
+
+impl Future for Connecting {
+    type Output = Result<Handle, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (connected, handle) = self.0.as_mut().map_err(|error| error.clone())?;
+        ready!(Pin::new(connected).poll(context))?;
+        Poll::Ready(Ok(handle.clone()))
+    }
+}
+
+/// Drives a client until it is done: dials, moves bytes, waits. For a thread of your own.
+pub fn drive<D, S>(driver: Driver, dial: D)
+where
+    D: Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
+    S: Stream,
+{
+    let (driver, dial) = (Arc::new(driver), Arc::new(dial));
+    while let Some(server) = wait(&driver, next_open) {
+        if let Some((stream, reader_ended)) = open(&driver, &dial, server) {
+            transfer(&driver, &*stream, &reader_ended);
+            driver.handle_closed();
+        }
+    }
+}
+
+/// Waits for a dial, unless the client gives it up. The thread that dials reads afterwards, and holds the other end of the
+/// channel as long as it does.
+fn open<D, S>(driver: &Arc<Driver>, dial: &Arc<D>, server: Endpoint) -> Option<(Arc<S>, Receiver<Infallible>)>
+where
+    D: Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
+    S: Stream,
+{
+    let dialling = Arc::new(Dialling(Mutex::new(Dial::UnderWay)));
+    let (alive, reader_ended) = mpsc::channel();
+    let reader = thread::Builder::new().name("mqtt-read".to_owned()).spawn({
+        let (driver, dial, dialling) = (Arc::clone(driver), Arc::clone(dial), Arc::clone(&dialling));
+        move || {
+            let _alive = alive;
+            if let Some(stream) = dialling.finish(&driver, dial(server)) {
+                read(&driver, &*stream);
+            }
+        }
+    });
+    if let Err(error) = reader {
+        driver.handle_open_failed(&error);
+        return None;
+    }
+    match wait(driver, |driver| dialling.outcome(driver)) {
+        Dial::Open(stream) => return Some((stream, reader_ended)),
+        // The thread may hang in a system call. It ends with that.
+        Dial::GivenUp => driver.handle_closed(),
+        Dial::Failed | Dial::UnderWay => {}
+    }
+    None
+}
+
+/// Moves bytes until the transport is closed.
+fn transfer(driver: &Driver, stream: &impl Stream, reader_ended: &Receiver<Infallible>) {
+    match write(driver, stream) {
+        Err(error) => driver.handle_error(&error),
+        // Closing a socket with unread bytes resets the connection, and with it what we wrote last: the reader reads to the
+        // end. Nothing is ever sent through this channel: waiting ends with the reader or with the time.
+        Ok(()) if stream.shutdown(Shutdown::Write).is_ok() => drop(reader_ended.recv_timeout(LINGER)),
+        Ok(()) => {}
+    }
+    // The reader must be gone before the next connection, which its bytes are not for. An error says that it has no more
+    // to read.
+    let _ = stream.shutdown(Shutdown::Both);
+    let _ = reader_ended.recv();
+}
+
+/// Reads, and hands on what the client wants; after the client's last word, throws it away.
+fn read(driver: &Driver, stream: &impl Stream) {
+    let mut input = BytesMut::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        wait(driver, |driver| wants_read(driver, &mut input));
+        match stream.read(&mut chunk) {
+            Ok(0) => return driver.handle_eof(),
+            Ok(len) => input.extend_from_slice(&chunk[..len]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return driver.handle_error(&error),
+        }
+    }
+}
+
+/// Writes all that there is, until the client wants no more. It copies out of the outbox first, and so holds no lock while
+/// it blocks.
+fn write(driver: &Driver, stream: &impl Stream) -> io::Result<()> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    stream.set_write_timeout(Some(TICK))?;
+    while wait(driver, |driver| wants_write(driver, &mut chunk)) {
+        match stream.write(&chunk) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            // Meanwhile the client may have given up on what was left.
+            Ok(len) => driver.outbox(|outbox| outbox.advance(len.min(outbox.remaining()))),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                driver.handle_timeout();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until `ready` says so, and lets no timer pass meanwhile.
+fn wait<T>(driver: &Driver, mut ready: impl FnMut(&Driver) -> Option<T>) -> T {
+    loop {
+        // Before looking, so that no change is missed.
+        let changed = driver.listen();
+        if let Some(value) = ready(driver) {
+            return value;
+        }
+        match driver.poll_timeout() {
+            None => changed.wait(),
+            Some(left) => {
+                if changed.wait_timeout(left).is_none() {
+                    driver.handle_timeout();
+                }
+            }
+        }
+    }
+}
+
+fn start<D, S>(options: impl IntoOptions, dial: D) -> Result<Handle, Error>
+where
+    D: Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
+    S: Stream,
+{
+    let (handle, driver) = new(options.into_options()?)?;
+    let thread = thread::Builder::new().name("mqtt".to_owned()).spawn(move || drive(driver, dial));
+    thread.map_err(|error| Error::ConnectionLost { cause: format!("no thread for the client: {error}") })?;
+    Ok(handle)
+}
+
+/// What to dial; `Some(None)` when nothing ever will be.
+fn next_open(driver: &Driver) -> Option<Option<Endpoint>> {
+    let endpoint = driver.poll_open();
+    (endpoint.is_some() || driver.is_done()).then_some(endpoint)
+}
+
+/// Hands over what has been read. Ready when more can be.
+fn wants_read(driver: &Driver, input: &mut BytesMut) -> Option<()> {
+    if !input.is_empty() {
+        driver.handle_input(input);
+    }
+    if driver.wants_close() {
+        input.clear();
+        return Some(());
+    }
+    driver.wants_input().then_some(())
+}
+
+/// Fills `chunk` with what is to be written next; `Some(false)` after the last word.
+fn wants_write(driver: &Driver, chunk: &mut Vec<u8>) -> Option<bool> {
+    chunk.clear();
+    driver.outbox(|outbox| {
+        let mut slices = [IoSlice::new(&[]); 64];
+        let count = outbox.chunks_vectored(&mut slices);
+        for slice in &slices[..count] {
+            let room = CHUNK - chunk.len();
+            chunk.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+    });
+    (!chunk.is_empty() || driver.wants_close()).then_some(!chunk.is_empty())
+}
+
+/// A dial that the reading thread has under way, and what became of it.
+struct Dialling<S>(Mutex<Dial<S>>);
+
+enum Dial<S> {
+    UnderWay,
+    Open(Arc<S>),
+    Failed,
+    GivenUp,
+}
+
+impl<S> Dialling<S> {
+    /// Tells the client what came of the dial, unless it has given it up.
+    fn finish(&self, driver: &Driver, dialled: io::Result<S>) -> Option<Arc<S>> {
+        let mut dial = self.lock();
+        match (&*dial, dialled) {
+            (Dial::UnderWay, Ok(stream)) => {
+                let stream = Arc::new(stream);
+                *dial = Dial::Open(Arc::clone(&stream));
+                driver.handle_open();
+                Some(stream)
+            }
+            (Dial::UnderWay, Err(error)) => {
+                *dial = Dial::Failed;
+                driver.handle_open_failed(&error);
+                None
+            }
+            (Dial::GivenUp | Dial::Open(_) | Dial::Failed, _) => None,
+        }
+    }
+
+    /// What came of the dial. Gives it up if the client has.
+    fn outcome(&self, driver: &Driver) -> Option<Dial<S>> {
+        let mut dial = self.lock();
+        match &*dial {
+            Dial::Open(stream) => Some(Dial::Open(Arc::clone(stream))),
+            Dial::Failed => Some(Dial::Failed),
+            Dial::UnderWay if driver.wants_close() => {
+                *dial = Dial::GivenUp;
+                Some(Dial::GivenUp)
+            }
+            Dial::UnderWay | Dial::GivenUp => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Dial<S>> {
+        // Nothing that holds it leaves it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes read or written at a time.
+const CHUNK: usize = 64 * 1024;
+/// How often a blocked write looks at the clock.
+const TICK: Duration = Duration::from_millis(250);
+/// How long the server may take to close its side after us.
+const LINGER: Duration = Duration::from_secs(1);
