@@ -279,7 +279,7 @@ impl Client {
             return;
         }
         while let Some(request) = self.requests.pop() {
-            if let Err(request) = self.send_request(now, request) {
+            if let Some(request) = self.send_request(now, request) {
                 self.requests.unpop(request);
                 return;
             }
@@ -289,72 +289,72 @@ impl Client {
                 self.events.push_back(Event::Accepted(id));
             }
             let Some(taken) = self.queue.pop() else { return };
-            if let Err(taken) = self.send_message(now, taken) {
+            if let Some(taken) = self.send_message(now, taken) {
                 self.queue.unpop(taken);
                 return;
             }
         }
     }
 
-    fn send_message(&mut self, now: Instant, taken: Taken) -> Result<(), Taken> {
+    /// Gives the message back if there is no room for it.
+    fn send_message(&mut self, now: Instant, taken: Taken) -> Option<Taken> {
         let (place, entry) = taken.split();
         let Entry { id, message, expires } = match entry.counted_down(now) {
             Ok(entry) => entry,
             Err(id) => {
                 self.published(id, Err(Error::Expired));
-                return Ok(());
+                return None;
             }
         };
         let State::Online(online) = &mut self.state else {
-            return Err(place.with(Entry { id, message, expires }));
+            return Some(place.with(Entry { id, message, expires }));
         };
         let qos = message.qos;
         match online.connection.publish(now, message) {
             Ok(_) if qos == QoS::AtMostOnce => {
                 let end = self.written + online.connection.outbox().remaining() as u64;
                 self.unwritten.push_back((end, id));
-                Ok(())
+                None
             }
             Ok(token) => {
                 self.in_flight.insert(token, Flight::Message(id));
-                Ok(())
+                None
             }
             Err(error) => match error.kind() {
                 CommandError::Full | CommandError::NotConnected | CommandError::Closed => {
-                    Err(place.with(Entry { id, message: error.into_message(), expires }))
+                    Some(place.with(Entry { id, message: error.into_message(), expires }))
                 }
                 kind => {
                     let error = Error::NotPossible(kind.clone());
                     self.published(id, Err(error));
-                    Ok(())
+                    None
                 }
             },
         }
     }
 
-    fn send_request(&mut self, now: Instant, request: Request) -> Result<(), Request> {
-        let State::Online(online) = &mut self.state else { return Err(request) };
+    /// Gives the request back if there is no room for it.
+    fn send_request(&mut self, now: Instant, request: Request) -> Option<Request> {
+        let State::Online(online) = &mut self.state else { return Some(request) };
         let connection = &mut online.connection;
         let sent = match &request {
             Request::Subscribe(id) => {
                 let identifiers =
                     connection.version() == Version::V5 && connection.limits().subscription_identifiers_available;
-                let Some(packet) = self.subscriptions.packet(*id, identifiers) else {
-                    return Ok(()); // given up in the meantime
-                };
-                connection.subscribe(now, packet)
+                // If there is none, it was given up in the meantime.
+                connection.subscribe(now, self.subscriptions.packet(*id, identifiers)?)
             }
             Request::Unsubscribe(_, packet) => connection.unsubscribe(now, (**packet).clone()),
         };
         match sent {
             Ok(token) => {
                 self.in_flight.insert(token, Flight::Request(request));
-                Ok(())
+                None
             }
-            Err(CommandError::Full | CommandError::NotConnected | CommandError::Closed) => Err(request),
+            Err(CommandError::Full | CommandError::NotConnected | CommandError::Closed) => Some(request),
             Err(error) => {
                 self.fail_request(request, Error::NotPossible(error));
-                Ok(())
+                None
             }
         }
     }

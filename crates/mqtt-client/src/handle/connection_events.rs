@@ -55,6 +55,7 @@ impl Events {
     }
 
     /// Waits for the next event; `None` after the last one.
+    #[expect(clippy::should_implement_trait, reason = "it lends a future; an iterator cannot")]
     pub fn next(&mut self) -> NextEvent<'_> {
         NextEvent { events: self }
     }

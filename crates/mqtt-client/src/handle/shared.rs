@@ -215,20 +215,20 @@ impl Inner {
                     None => return,
                 },
             };
-            if let Err(delivery) = self.deliver(now, delivery) {
-                self.stalled = Some(delivery);
+            self.stalled = self.deliver(now, delivery);
+            if self.stalled.is_some() {
                 return;
             }
         }
     }
 
     /// Puts a message into the streams it is for; gives it back if one of them is full.
-    fn deliver(&mut self, now: Instant, delivery: Delivery) -> Result<(), Delivery> {
+    fn deliver(&mut self, now: Instant, delivery: Delivery) -> Option<Delivery> {
         let targets = self.streams.targets(&self.client, &delivery.message);
         let may_grow = self.awaiting_server > 0 || self.client.is_ending() || self.client.stop_reason().is_some();
         if !may_grow && targets.iter().any(|id| self.streams.is_full(*id)) {
             self.streams.recycle(targets);
-            return Err(delivery);
+            return Some(delivery);
         }
         let Delivery { message, dup, ack } = delivery;
         let claims = self.streams.claims(ack, targets.len());
@@ -246,7 +246,7 @@ impl Inner {
         if dropped > 0 {
             self.tell(ConnectionEvent::Dropped { messages: dropped });
         }
-        Ok(())
+        None
     }
 
     fn dispatch(&mut self, event: Event) {

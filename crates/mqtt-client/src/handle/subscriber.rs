@@ -124,6 +124,7 @@ impl Subscriber {
     }
 
     /// Waits for the next message; `None` after the last one, when the client has stopped or the filters were unsubscribed.
+    #[expect(clippy::should_implement_trait, reason = "it lends a future; an iterator cannot")]
     pub fn next(&mut self) -> Next<'_> {
         Next { inbox: &mut self.inbox }
     }
@@ -162,6 +163,7 @@ impl Messages {
     }
 
     /// Waits for the next message; `None` after the last one, when the client has stopped.
+    #[expect(clippy::should_implement_trait, reason = "it lends a future; an iterator cannot")]
     pub fn next(&mut self) -> Next<'_> {
         Next { inbox: &mut self.inbox }
     }

@@ -45,10 +45,6 @@ impl World {
         world
     }
 
-    pub(crate) fn millis(&self) -> u64 {
-        self.now.as_millis()
-    }
-
     /// Dials, accepts and lets all settle; `session` as of [`Connection::accept`]. Returns CONNECT.
     pub(crate) fn connect(&mut self, session: Option<Session>) -> Connect {
         let connect = self.dial();

@@ -1,0 +1,246 @@
+//! Subscribing, subscribing again, and whom a message is for.
+
+use mqtt_client::{Error, Event, SubscriberId, Version};
+use mqtt_proto::{ConnAck, QoS, ReasonCode, ServerEvent, Subscribe, SubscriptionId, TopicFilter, Unsubscribe};
+
+use crate::world::{World, message, options, subscriptions};
+
+const GRANTED: ReasonCode = ReasonCode::GRANTED_QOS_2;
+
+fn deliver(world: &mut World, topic: &str, identifiers: &[u32]) -> Vec<SubscriberId> {
+    let mut message = message(topic, QoS::AtLeastOnce);
+    for identifier in identifiers {
+        message = message.with_subscription_identifier(SubscriptionId::new(*identifier).unwrap());
+    }
+    world.server.publish(world.now, message).unwrap();
+    world.settle();
+    world.seen.retain(|event| !matches!(event, ServerEvent::Acknowledged(_)));
+    let received = world.received();
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].0, topic);
+    received[0].1.clone()
+}
+
+fn identifier(subscribe: &Subscribe) -> Option<u32> {
+    subscribe.properties().subscription_identifiers().next().map(SubscriptionId::get)
+}
+
+#[test]
+fn each_subscribe_call_has_an_identifier_that_routes_its_messages() {
+    let mut world = World::connected(options());
+    let one = world.subscribe(&["a/#"]);
+    assert_eq!(identifier(&world.grant(&[GRANTED])), Some(1));
+    let two = world.subscribe(&["a/b"]);
+    assert_eq!(identifier(&world.grant(&[GRANTED])), Some(2));
+    assert_eq!(deliver(&mut world, "a/b", &[2]), [two], "the copy for the second alone");
+    assert_eq!(deliver(&mut world, "a/b", &[1]), [one]);
+    assert_eq!(deliver(&mut world, "a/b", &[2, 1]), [two, one], "one copy for both");
+    assert_eq!(deliver(&mut world, "a/b", &[]), [one, two], "no identifier: by the filters");
+    assert_eq!(deliver(&mut world, "other", &[]), []);
+}
+
+#[test]
+fn without_identifiers_filters_decide() {
+    for version in [Version::V31, Version::V311] {
+        let mut world = World::connected(options().version(version));
+        let one = world.subscribe(&["a/#", "c"]);
+        world.grant(&[GRANTED, GRANTED]);
+        let two = world.subscribe(&["+/b"]);
+        world.grant(&[GRANTED]);
+        assert_eq!(deliver(&mut world, "a/x", &[]), [one]);
+        assert_eq!(deliver(&mut world, "a/b", &[]), [two, one]);
+        assert_eq!(deliver(&mut world, "c", &[]), [one]);
+        assert_eq!(deliver(&mut world, "d", &[]), []);
+    }
+}
+
+#[test]
+fn a_server_without_identifiers_is_not_sent_any() {
+    let mut world = World::new(options());
+    world.config.subscription_identifiers_available = false;
+    world.connect(None);
+    let id = world.subscribe(&["a"]);
+    assert_eq!(identifier(&world.grant(&[GRANTED])), None);
+    assert_eq!(deliver(&mut world, "a", &[]), [id]);
+}
+
+#[test]
+fn two_calls_with_the_same_filter_share_it() {
+    let mut world = World::connected(options());
+    let one = world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
+    let two = world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
+    // For the server the second has replaced the first.
+    assert_eq!(deliver(&mut world, "a", &[2]), [two, one]);
+    world.client.drop_subscriber(world.now, one, true);
+    world.settle();
+    assert!(world.seen.is_empty(), "the other one still wants it");
+    assert_eq!(deliver(&mut world, "a", &[2]), [two]);
+    world.client.drop_subscriber(world.now, two, true);
+    world.settle();
+    assert_eq!(world.unsubscribe_seen().unsubscribe.filters, [TopicFilter::from_static("a")]);
+}
+
+#[test]
+fn messages_before_suback_are_routed() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["a"]);
+    assert_eq!(deliver(&mut world, "a", &[1]), [id]);
+}
+
+#[test]
+fn the_applications_own_identifier_is_kept() {
+    let mut world = World::connected(options());
+    let own = SubscriptionId::new(77).unwrap();
+    let id = world.client.subscribe(world.now, Subscribe::new(subscriptions(&["a"])).with_subscription_identifier(own));
+    world.settle();
+    assert_eq!(identifier(&world.grant(&[GRANTED])), Some(77));
+    assert_eq!(deliver(&mut world, "a", &[77]), [id.unwrap()]);
+}
+
+#[test]
+fn a_shared_subscription_is_routed_by_its_filter() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["$share/group/a/+"]);
+    world.grant(&[GRANTED]);
+    assert_eq!(deliver(&mut world, "a/b", &[]), [id]);
+}
+
+#[test]
+fn a_lost_session_is_subscribed_again_with_the_same_identifiers() {
+    let mut world = World::connected(options());
+    world.subscribe(&["a", "b"]);
+    world.grant(&[GRANTED, ReasonCode::NOT_AUTHORIZED]);
+    let gone = world.subscribe(&["gone"]);
+    world.grant(&[GRANTED]);
+    world.client.drop_subscriber(world.now, gone, true);
+    let three = world.subscribe(&["c"]);
+    world.seen.clear();
+    world.cut();
+    world.events.clear();
+    world.wait_for_dial();
+    world.connect(None);
+    let requests: Vec<Subscribe> = std::mem::take(&mut world.seen)
+        .into_iter()
+        .filter_map(|event| match event {
+            ServerEvent::Subscribe(request) => {
+                let subscribe = request.subscribe.clone();
+                world.server.suback(world.now, request, &[GRANTED]).unwrap();
+                Some(subscribe)
+            }
+            _ => None,
+        })
+        .collect();
+    let filters =
+        |request: &Subscribe| request.subscriptions.iter().map(|one| one.filter.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        requests.iter().map(filters).collect::<Vec<_>>(),
+        [["a"], ["c"]],
+        "only what was granted or not answered"
+    );
+    assert_eq!(requests.iter().map(identifier).collect::<Vec<_>>(), [Some(1), Some(3)]);
+    world.settle();
+    let answers: Vec<&Event> = world.events.iter().filter(|event| matches!(event, Event::Subscribed { .. })).collect();
+    assert_eq!(answers, [&Event::Subscribed { id: three, result: Ok(vec![GRANTED]) }], "each call is answered once");
+}
+
+#[test]
+fn a_kept_session_repeats_only_requests_without_an_answer() {
+    let mut world = World::connected(options());
+    world.subscribe(&["answered"]);
+    world.grant(&[GRANTED]);
+    let open = world.subscribe(&["open"]);
+    let unsubscribe = world.client.unsubscribe(world.now, Unsubscribe::new(vec![TopicFilter::from_static("other")]));
+    world.settle();
+    world.seen.clear();
+    let server = world.cut();
+    world.wait_for_dial();
+    world.connect(Some(server));
+    let request = world.unsubscribe_seen();
+    world.server.unsuback(world.now, request, &[ReasonCode::NO_SUBSCRIPTION_EXISTED]).unwrap();
+    world.grant(&[GRANTED]);
+    assert!(world.seen.is_empty());
+    assert!(world.events.contains(&Event::Subscribed { id: open, result: Ok(vec![GRANTED]) }));
+    let result = Ok(ReasonCode::NO_SUBSCRIPTION_EXISTED);
+    assert!(world.events.contains(&Event::Unsubscribed { id: unsubscribe.unwrap(), result }));
+}
+
+#[test]
+fn a_refused_subscription_is_an_error_and_is_forgotten() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["a"]);
+    world.grant(&[ReasonCode::NOT_AUTHORIZED]);
+    let refused = Error::SubscribeRefused(ReasonCode::NOT_AUTHORIZED);
+    assert!(world.events.contains(&Event::Subscribed { id, result: Err(refused) }));
+    world.cut();
+    world.wait_for_dial();
+    world.connect(None);
+    assert!(world.seen.is_empty());
+}
+
+#[test]
+fn a_subscription_refused_after_a_reconnect_ends() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
+    world.cut();
+    world.wait_for_dial();
+    world.connect(None);
+    world.grant(&[ReasonCode::NOT_AUTHORIZED]);
+    assert!(world.events.contains(&Event::SubscriptionEnded { id, refused: Some(ReasonCode::NOT_AUTHORIZED) }));
+}
+
+#[test]
+fn what_the_server_does_not_offer_is_an_error() {
+    let mut world = World::new(options());
+    world.config.wildcard_subscription_available = false;
+    world.connect(None);
+    let id = world.subscribe(&["a/#"]);
+    let answer = world.events.iter().find_map(|event| match event {
+        Event::Subscribed { id: answered, result: Err(error) } if *answered == id => Some(error.to_string()),
+        _ => None,
+    });
+    assert_eq!(
+        answer.unwrap(),
+        "the server does not offer this: wildcards in filters (Wildcard Subscription Available 0)"
+    );
+}
+
+#[test]
+fn unsubscribing_ends_calls_that_have_no_filter_left() {
+    let mut world = World::connected(options());
+    let both = world.subscribe(&["a", "b"]);
+    world.grant(&[GRANTED, GRANTED]);
+    let one = world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
+    let request = world.client.unsubscribe(world.now, Unsubscribe::new(vec![TopicFilter::from_static("a")])).unwrap();
+    world.settle();
+    let seen = world.unsubscribe_seen();
+    world.server.unsuback(world.now, seen, &[ReasonCode::SUCCESS]).unwrap();
+    world.settle();
+    assert!(world.events.contains(&Event::Unsubscribed { id: request, result: Ok(ReasonCode::SUCCESS) }));
+    assert!(world.events.contains(&Event::SubscriptionEnded { id: one, refused: None }));
+    assert!(!world.events.contains(&Event::SubscriptionEnded { id: both, refused: None }));
+    world.events.clear();
+    assert_eq!(deliver(&mut world, "b", &[1]), [both]);
+}
+
+#[test]
+fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
+    let mut world = World::new(options());
+    let id = world.client.subscribe(world.now, Subscribe::new(subscriptions(&["a"]))).unwrap();
+    world.client.drop_subscriber(world.now, id, true);
+    world.connect(None);
+    assert!(world.seen.is_empty());
+}
+
+#[test]
+fn requests_are_sent_before_messages_that_were_published_later() {
+    let mut world = World::new(options());
+    world.publish("a", QoS::AtLeastOnce).unwrap();
+    world.client.subscribe(world.now, Subscribe::new(subscriptions(&["a"]))).unwrap();
+    world.dial();
+    world.accept(ConnAck::new(false, ReasonCode::SUCCESS), None);
+    assert!(matches!(world.seen[..], [ServerEvent::Subscribe(_), ServerEvent::Message(_)]));
+}
