@@ -14,8 +14,9 @@ fn deliver(world: &mut World, topic: &str, identifiers: &[u32]) -> Vec<Subscribe
     }
     world.server.publish(world.now, message).unwrap();
     world.settle();
-    world.seen.retain(|event| !matches!(event, ServerEvent::Acknowledged(_)));
     let received = world.received();
+    world.settle();
+    world.seen.retain(|event| !matches!(event, ServerEvent::Acknowledged(_)));
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].0, topic);
     received[0].1.clone()
