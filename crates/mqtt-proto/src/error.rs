@@ -92,6 +92,12 @@ impl ProtocolError {
         if self.offset == NO_OFFSET { None } else { Some(self.offset as usize) }
     }
 
+    /// The version whose rule it is; 5.0 where the packet did not say.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
     /// What to tell the peer, in MQTT 5.0.
     #[must_use]
     pub const fn reason(&self) -> ReasonCode {

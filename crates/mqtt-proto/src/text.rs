@@ -93,7 +93,7 @@ impl Text<Bytes> {
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
     // Almost every text is ASCII: one pass tells.
-    if all(bytes, |word| is_plain(word)) { Ok(()) } else { check_slowly(bytes) }
+    if all(bytes, is_plain) { Ok(()) } else { check_slowly(bytes) }
 }
 
 #[cold]

@@ -23,12 +23,6 @@ pub struct AckPacket<B: Storage = Bytes> {
 }
 
 impl<B: Storage> AckPacket<B> {
-    /// An answer without properties.
-    #[must_use]
-    pub fn new(packet_id: PacketId, reason: ReasonCode) -> Self {
-        Self { packet_id, reason, properties: Properties::default() }
-    }
-
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {
@@ -59,7 +53,7 @@ impl<B: Storage> AckPacket<B> {
         let packet_id = reader.packet_id()?;
         // U5-3.4.2.1: a packet may end after its identifier, and after its reason code.
         if reader.is_empty() {
-            return Ok(Self::new(packet_id, ReasonCode::SUCCESS));
+            return Ok(Self { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::default() });
         }
         match reader.version() {
             Version::V31 | Version::V311 => return Err(reader.fail("end", &rules::TRAILING_FIXED)),
@@ -71,7 +65,7 @@ impl<B: Storage> AckPacket<B> {
             return Err(reader.fail_at(at, REASON_CODE, unlisted_rule(reader.packet())));
         }
         if reader.is_empty() {
-            return Ok(Self::new(packet_id, reason));
+            return Ok(Self { packet_id, reason, properties: Properties::default() });
         }
         let (properties, _) = Properties::decode(reader, Place::of(reader.packet()))?;
         reader.finish(&rules::TRAILING)?;
@@ -122,6 +116,12 @@ fn unlisted_rule(packet: PacketType) -> &'static Rule {
 }
 
 impl AckPacket<Bytes> {
+    /// An answer without properties.
+    #[must_use]
+    pub fn new(packet_id: PacketId, reason: ReasonCode) -> Self {
+        Self { packet_id, reason, properties: Properties::default() }
+    }
+
     /// Sets the Reason String, for people to read (5.0).
     #[must_use]
     pub fn with_reason_string(mut self, reason: Text) -> Self {

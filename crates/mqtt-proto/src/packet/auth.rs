@@ -21,12 +21,6 @@ pub struct Auth<B: Storage = Bytes> {
 }
 
 impl<B: Storage> Auth<B> {
-    /// A step without properties.
-    #[must_use]
-    pub fn new(reason: ReasonCode) -> Self {
-        Self { reason, properties: Properties::default() }
-    }
-
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {
@@ -39,7 +33,7 @@ impl<B: Storage> Auth<B> {
         // The standard allows a packet without anything, and forbids one without a method: the connection refuses it.
         // U5-3.15.2.2.2
         if reader.is_empty() {
-            return Ok(Self::new(ReasonCode::SUCCESS));
+            return Ok(Self { reason: ReasonCode::SUCCESS, properties: Properties::default() });
         }
         let at = reader.position();
         let reason = ReasonCode(reader.u8(REASON_CODE)?);
@@ -81,6 +75,12 @@ impl<B: Storage> Write for Auth<B> {
 }
 
 impl Auth<Bytes> {
+    /// A step without properties.
+    #[must_use]
+    pub fn new(reason: ReasonCode) -> Self {
+        Self { reason, properties: Properties::default() }
+    }
+
     /// Sets the Authentication Method, and its data (5.0 section 4.12). More than 65,535 bytes of data make the packet
     /// impossible to encode.
     #[must_use]

@@ -25,12 +25,6 @@ pub struct ConnAck<B: Storage = Bytes> {
 }
 
 impl<B: Storage> ConnAck<B> {
-    /// An answer without properties.
-    #[must_use]
-    pub fn new(session_present: bool, reason: ReasonCode) -> Self {
-        Self { session_present, reason, properties: Properties::default() }
-    }
-
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {
@@ -119,6 +113,12 @@ const fn return_code_from_reason(reason: ReasonCode) -> Option<u8> {
 }
 
 impl ConnAck<Bytes> {
+    /// An answer without properties.
+    #[must_use]
+    pub fn new(session_present: bool, reason: ReasonCode) -> Self {
+        Self { session_present, reason, properties: Properties::default() }
+    }
+
     /// Sets how long the server keeps the session after the connection, in seconds; `u32::MAX` is for ever (5.0 section 3.1.2.11.2).
     #[must_use]
     pub fn with_session_expiry_interval(mut self, seconds: u32) -> Self {

@@ -65,6 +65,20 @@ impl<B: Storage> Connect<B> {
         }
     }
 
+    /// Sets whether the session begins anew.
+    #[must_use]
+    pub fn with_clean_start(mut self, clean_start: bool) -> Self {
+        self.clean_start = clean_start;
+        self
+    }
+
+    /// Sets the longest silence of the client, in seconds; 0 is for ever.
+    #[must_use]
+    pub fn with_keep_alive(mut self, seconds: u16) -> Self {
+        self.keep_alive = seconds;
+        self
+    }
+
     /// Sets the will.
     #[must_use]
     pub fn with_will(mut self, will: Will<B>) -> Self {

@@ -21,12 +21,6 @@ pub struct Disconnect<B: Storage = Bytes> {
 }
 
 impl<B: Storage> Disconnect<B> {
-    /// A good-bye without properties.
-    #[must_use]
-    pub fn new(reason: ReasonCode) -> Self {
-        Self { reason, properties: Properties::default() }
-    }
-
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {
@@ -38,7 +32,7 @@ impl<B: Storage> Disconnect<B> {
     pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
         // U5-3.14.2.1a: a packet may end at once, and after its reason code.
         if reader.is_empty() {
-            return Ok(Self::new(ReasonCode::SUCCESS));
+            return Ok(Self { reason: ReasonCode::SUCCESS, properties: Properties::default() });
         }
         match reader.version() {
             Version::V31 | Version::V311 => return Err(reader.fail("end", &rules::TRAILING_FIXED)),
@@ -52,7 +46,7 @@ impl<B: Storage> Disconnect<B> {
             return Err(reader.fail_at(at, REASON_CODE, &UNLISTED));
         }
         if reader.is_empty() {
-            return Ok(Self::new(reason));
+            return Ok(Self { reason, properties: Properties::default() });
         }
         let (properties, _) = Properties::decode(reader, Place::of(PacketType::Disconnect))?;
         reader.finish(&rules::TRAILING)?;
@@ -79,6 +73,12 @@ impl<B: Storage> Write for Disconnect<B> {
 }
 
 impl Disconnect<Bytes> {
+    /// A good-bye without properties.
+    #[must_use]
+    pub fn new(reason: ReasonCode) -> Self {
+        Self { reason, properties: Properties::default() }
+    }
+
     /// Sets how long the server keeps the session from now on, in seconds: for clients alone (5.0 section 3.14.2.2.2).
     #[must_use]
     pub fn with_session_expiry_interval(mut self, seconds: u32) -> Self {

@@ -25,12 +25,6 @@ pub struct SubAck<B: Storage = Bytes> {
 }
 
 impl<B: Storage> SubAck<B> {
-    /// An answer without properties.
-    #[must_use]
-    pub fn new(packet_id: PacketId, reasons: Vec<ReasonCode>) -> Self {
-        Self { packet_id, reasons, properties: Properties::default() }
-    }
-
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {
@@ -61,6 +55,12 @@ impl<B: Storage> Write for SubAck<B> {
 }
 
 impl SubAck<Bytes> {
+    /// An answer without properties.
+    #[must_use]
+    pub fn new(packet_id: PacketId, reasons: Vec<ReasonCode>) -> Self {
+        Self { packet_id, reasons, properties: Properties::default() }
+    }
+
     /// Sets the Reason String, for people to read (5.0).
     #[must_use]
     pub fn with_reason_string(mut self, reason: Text) -> Self {
@@ -87,12 +87,6 @@ pub struct UnsubAck<B: Storage = Bytes> {
 }
 
 impl<B: Storage> UnsubAck<B> {
-    /// An answer without properties.
-    #[must_use]
-    pub fn new(packet_id: PacketId, reasons: Vec<ReasonCode>) -> Self {
-        Self { packet_id, reasons, properties: Properties::default() }
-    }
-
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {
@@ -106,7 +100,7 @@ impl<B: Storage> UnsubAck<B> {
         match reader.version() {
             Version::V31 | Version::V311 => {
                 reader.finish(&rules::TRAILING_FIXED)?;
-                return Ok(Self::new(packet_id, Vec::new()));
+                return Ok(Self { packet_id, reasons: Vec::new(), properties: Properties::default() });
             }
             Version::V5 => {}
         }
@@ -184,6 +178,12 @@ fn is_listed(packet: PacketType, reason: ReasonCode, version: Version) -> bool {
 }
 
 impl UnsubAck<Bytes> {
+    /// An answer without properties.
+    #[must_use]
+    pub fn new(packet_id: PacketId, reasons: Vec<ReasonCode>) -> Self {
+        Self { packet_id, reasons, properties: Properties::default() }
+    }
+
     /// Sets the Reason String, for people to read (5.0).
     #[must_use]
     pub fn with_reason_string(mut self, reason: Text) -> Self {

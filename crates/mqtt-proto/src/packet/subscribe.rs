@@ -53,6 +53,13 @@ impl<B: Storage> Subscribe<B> {
         Self { packet_id: PacketId::MIN, subscriptions, properties: Properties::default() }
     }
 
+    /// Sets the packet identifier, for users of the codec alone.
+    #[must_use]
+    pub fn with_packet_id(mut self, packet_id: PacketId) -> Self {
+        self.packet_id = packet_id;
+        self
+    }
+
     /// The properties; none in MQTT 3.x.
     #[must_use]
     pub const fn properties(&self) -> &Properties<B> {

@@ -85,7 +85,7 @@ impl<B: Storage> Properties<B> {
         let mut block = reader.sub(len, PROPERTY_LENGTH, &table::TOO_LONG)?;
         let (mut start, mut end) = (block.position(), reader.position());
         let (allowed, repeatable) = (place.allowed(), place.repeatable());
-        let mut present = 0;
+        let (mut seen, mut cut_off) = (0, 0);
         let mut apart = None;
         while !block.is_empty() {
             let before = block.clone();
@@ -94,10 +94,10 @@ impl<B: Storage> Properties<B> {
             if allowed & bit == 0 {
                 return Err(before.fail(row.name, &table::MISPLACED));
             }
-            if present & bit & !repeatable != 0 {
+            if seen & bit & !repeatable != 0 {
                 return Err(before.fail(row.name, &table::REPEATED));
             }
-            present |= bit;
+            seen |= bit;
             let value = read_value(&mut block, row)?;
             if let Some(rule) = row.legal.broken_by(value) {
                 return Err(before.fail(row.name, rule));
@@ -108,13 +108,14 @@ impl<B: Storage> Properties<B> {
                 // At either end, as all encoders put it, it is cut off; in the middle it stays, hidden.
                 if before.position() == start {
                     start = block.position();
-                    present &= !bit;
+                    cut_off = bit;
                 } else if block.is_empty() {
                     end = before.position();
-                    present &= !bit;
+                    cut_off = bit;
                 }
             }
         }
+        let present = seen & !cut_off;
         if present & PropertyId::AuthenticationData.bit() != 0 && present & PropertyId::AuthenticationMethod.bit() == 0
         {
             return Err(reader.fail("Authentication Data", &rules::AUTHENTICATION_DATA_ALONE)); // U5-3.1.2.11.10
