@@ -47,6 +47,32 @@
 //! With a real socket the loop has some 60 lines: `docs/embedding.md` in the repository. Applications that want
 //! reconnection, queues and a runtime take `mqtt-tokio`, `mqtt-std`, `mqtt-smol` or `mqtt-async-std` instead.
 //!
+//! # Codecs
+//!
+//! Below the connection stand the packets, for programs that read or write MQTT themselves: a proxy, a test, a capture.
+//! There is one struct for each kind of packet; the version is an argument. A packet is read from a buffer it borrows
+//! from (`&[u8]`) or shares ([`bytes::Bytes`]): see [`Storage`].
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use mqtt_proto::{FixedHeader, Message, Packet, Publish, TopicName, Version};
+//!
+//! // Bytes as they come: a whole packet, and the beginning of another one.
+//! let input = b"\x30\x08\x00\x04door\x00!\x30\x07\x00";
+//! let header = FixedHeader::parse(input)?.expect("two to five bytes tell how long a packet is");
+//! let (frame, _rest) = input.split_at(header.frame_len());
+//! let Packet::Publish(publish) = Packet::decode(Version::V5, frame)? else { panic!("not a message") };
+//! assert_eq!(publish.message.topic.as_str(), "door");
+//! assert_eq!(publish.message.payload, b"!");
+//!
+//! // And the other way.
+//! let mut output = BytesMut::new();
+//! let message = Message::new(TopicName::from_static("door"), "!");
+//! Publish::new(message, None).encode(Version::V5, &mut output)?;
+//! assert_eq!(output, frame);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What it promises
 //!
 //! - Every rule of the standards that a codec or one end of a connection can check is checked. What the peer does wrong is

@@ -213,3 +213,40 @@ impl fmt::Debug for ReasonCode {
         write!(f, "ReasonCode({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // U5-3.14.2.1b, U5-3.15.2.1, MQTT-3.14.2-1, MQTT-3.15.2-1
+    #[test]
+    fn some_reasons_are_one_ends_alone() {
+        let cases = [
+            (PacketType::PubAck, 0x10, false, true),
+            (PacketType::PubRec, 0x10, false, true),
+            (PacketType::Disconnect, 0x04, true, false),
+            (PacketType::Disconnect, 0x87, false, true),
+            (PacketType::Disconnect, 0x8E, false, true),
+            (PacketType::Disconnect, 0x9C, false, true),
+            (PacketType::Disconnect, 0x99, true, true),
+            (PacketType::Disconnect, 0x8C, false, false),
+            (PacketType::Auth, 0x00, false, true),
+            (PacketType::Auth, 0x18, true, true),
+            (PacketType::Auth, 0x19, true, false),
+            (PacketType::PingReq, 0x00, false, false),
+        ];
+        for (packet, code, client, server) in cases {
+            let reason = ReasonCode(code);
+            assert_eq!(reason.may_stand_in(packet, true), client, "{packet} {reason} from a client");
+            assert_eq!(reason.may_stand_in(packet, false), server, "{packet} {reason} from a server");
+        }
+    }
+
+    #[test]
+    fn a_client_has_14_reasons_to_disconnect_and_a_server_28() {
+        let count = |from_client| {
+            (0..=255).filter(|&code| ReasonCode(code).may_stand_in(PacketType::Disconnect, from_client)).count()
+        };
+        assert_eq!((count(true), count(false)), (14, 28));
+    }
+}

@@ -177,3 +177,23 @@ const TOPIC_WILDCARD: Rule = Rule::malformed(rules::WILDCARD_WORDS, "MQTT-3.3.2-
 /// In 3.x an empty name is malformed; in 5.0 it is one without its alias.
 const TOPIC_EMPTY: Rule =
     Rule::protocol("must not be empty, but where a Topic Alias stands for it", "MQTT-4.7.3-1", "U5-3.3.2.1");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TopicName;
+
+    #[test]
+    fn parts_leave_the_topic_to_its_alias_and_the_payload_to_others() {
+        let message = Message::new(TopicName::from_static("a/b"), "payload").with_qos(QoS::AtLeastOnce);
+        let (packet_id, topic_alias) = (PacketId::new(7), NonZeroU16::new(9));
+        let parts = PublishParts { message: &message, dup: true, packet_id, topic_alias, omit_topic: true };
+        let mut out = BytesMut::new();
+        assert_eq!(parts.encode_header(Version::V5, &mut out), Ok(()));
+        assert_eq!(out, &b"\x3A\x0F\x00\x00\x00\x07\x03\x23\x00\x09"[..]);
+        assert_eq!(parts.encoded_len(Version::V5), Ok(out.len() + 7));
+
+        let without_alias = PublishParts { topic_alias: None, ..parts };
+        assert!(matches!(without_alias.encoded_len(Version::V5), Err(EncodeError::Missing { field: TOPIC, .. })));
+    }
+}

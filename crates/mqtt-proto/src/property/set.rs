@@ -333,3 +333,44 @@ fn overlong(packet: PacketType) -> EncodeError {
 const HIDDEN: u64 = PropertyId::TopicAlias.bit() | PropertyId::WillDelayInterval.bit();
 const OVERLONG: u64 = 1 << 63;
 const PROPERTY_LENGTH: &str = "Property Length";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(properties: &Properties) -> alloc::vec::Vec<PropertyId> {
+        properties.iter().map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn removing_takes_all_of_one_name_and_leaves_the_order() {
+        let mut properties = Properties::default();
+        properties.add(PropertyId::UserProperty, PropertyValue::Pair("a", "1"));
+        properties.set(PropertyId::ReasonString, PropertyValue::Text("why"));
+        properties.add(PropertyId::UserProperty, PropertyValue::Pair("b", "2"));
+        properties.set(PropertyId::ReceiveMaximum, PropertyValue::Number(3));
+        assert!(properties.remove(PropertyId::UserProperty));
+        assert!(!properties.remove(PropertyId::UserProperty));
+        assert_eq!(ids(&properties), [PropertyId::ReasonString, PropertyId::ReceiveMaximum]);
+        assert!(properties.remove(PropertyId::ReasonString) && properties.remove(PropertyId::ReceiveMaximum));
+        assert!(properties.is_empty());
+        assert_eq!(properties, Properties::default());
+    }
+
+    #[test]
+    fn set_if_absent_leaves_what_is_there() {
+        let mut properties = Properties::default();
+        properties.set_if_absent(PropertyId::ReceiveMaximum, PropertyValue::Number(3));
+        properties.set_if_absent(PropertyId::ReceiveMaximum, PropertyValue::Number(4));
+        assert_eq!(properties.receive_maximum().map(u16::from), Some(3));
+    }
+
+    #[test]
+    fn a_clone_is_not_changed_by_what_is_added_to_the_other() {
+        let mut properties = Properties::default();
+        properties.add(PropertyId::UserProperty, PropertyValue::Pair("a", "1"));
+        let before = properties.clone();
+        properties.add(PropertyId::UserProperty, PropertyValue::Pair("b", "2"));
+        assert_eq!((before.user_properties().count(), properties.user_properties().count()), (1, 2));
+    }
+}
