@@ -166,7 +166,8 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
     let end = async {
         while stream.shutdown().await.is_ok() && stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
-            input.clear()
+            input.clear();
+            input.reserve(READ_BOUND); // or it reads 64 bytes at a time, and a flood outlasts the time
         }
     };
     let _ = timeout(LINGER, end).await;

@@ -39,6 +39,9 @@ pub struct Config {
     pub outbox_limit: usize,
     /// Events waiting in the machine from which it takes no more input. Default: 256, about 50 KiB when full.
     pub event_limit: usize,
+    /// Bytes of topics and payloads in waiting events from which the machine takes no more input, so that an application
+    /// that falls behind is not sent 256 large messages. One message may exceed it. Default: 1,048,576.
+    pub event_bytes_limit: usize,
     /// Keep each change of the session for [`poll_change`](crate::Connection::poll_change), so that it can be stored. Default:
     /// false.
     pub journal: bool,
@@ -68,6 +71,7 @@ impl Default for Config {
             outgoing_topic_aliases: 16,
             outbox_limit: 262_144,
             event_limit: 256,
+            event_bytes_limit: 1_048_576,
             journal: false,
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,

@@ -148,6 +148,11 @@ impl ServerEvent {
 }
 
 impl Delivery {
+    /// Bytes of topic and payload.
+    pub(super) fn len(&self) -> usize {
+        self.message.topic.as_bytes().len() + self.message.payload.len()
+    }
+
     fn duplicate(&self) -> Self {
         let ack = self.ack.as_ref().map(|ack| Ack {
             key: ack.key,

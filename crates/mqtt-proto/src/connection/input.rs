@@ -66,8 +66,8 @@ impl<R: Role> Connection<R> {
             }
             batch.len += header.frame_len();
             batch.is_shared |= !is_bare(&header);
-            if self.phase != Phase::Open {
-                // What may come next depends on this packet.
+            if self.phase != Phase::Open || self.event_bytes + batch.len >= self.config.event_bytes_limit {
+                // What may come next depends on this packet, or has to wait.
                 break;
             }
         }

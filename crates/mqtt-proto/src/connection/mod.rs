@@ -121,6 +121,8 @@ pub struct Connection<R: Role> {
     dues: Dues,
     outbox: Outbox,
     events: VecDeque<R::Event>,
+    /// Topics and payloads in them.
+    event_bytes: usize,
     /// Server: the client identifier of CONNECT was empty; Request Response Information of CONNECT.
     client_id_empty: bool,
     response_information: bool,
@@ -149,7 +151,9 @@ impl<R: Role> Connection<R> {
     /// The next event, in the order in which things happened. [`Closed`] is the last one.
     pub fn poll_event(&mut self) -> Option<R::Event> {
         self.input_waited |= self.is_event_queue_full();
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        self.event_bytes -= R::message_len(&event);
+        Some(event)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next. It changes with every other call.
@@ -306,6 +310,7 @@ impl<R: Role> Connection<R> {
             dues: Dues::default(),
             outbox: Outbox::default(),
             events: VecDeque::new(),
+            event_bytes: 0,
             client_id_empty: false,
             response_information: false,
         }
@@ -332,7 +337,7 @@ impl<R: Role> Connection<R> {
     }
 
     fn is_event_queue_full(&self) -> bool {
-        self.events.len() >= self.config.event_limit.max(1)
+        self.events.len() >= self.config.event_limit.max(1) || self.event_bytes >= self.config.event_bytes_limit.max(1)
     }
 
     /// Whether silence may be our application's doing, which lets input wait or has just ceased to.
@@ -416,6 +421,7 @@ impl<R: Role> Clone for Connection<R> {
             dues: self.dues.clone(),
             outbox: self.outbox.clone(),
             events: self.events.iter().map(R::duplicate).collect(),
+            event_bytes: self.event_bytes,
             ..*self
         }
     }

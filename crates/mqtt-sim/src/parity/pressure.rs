@@ -1,6 +1,6 @@
 //! Full buffers, slow consumers, silent peers.
 
-use std::time::Duration;
+use std::{num::NonZeroU16, time::Duration};
 
 use mqtt_client::{ConnectionEvent, Options, QoS};
 use mqtt_proto::{Config, PacketType};
@@ -106,9 +106,7 @@ pub fn publishing_from_the_receiving_task_never_deadlocks(adapter: &Adapter) {
 /// The same with a peer that grants a window of one message, and a task that waits for room in the queue only.
 pub fn publishing_into_a_full_queue_from_the_receiving_task_never_deadlocks(adapter: &Adapter) {
     let peer = Peer::start();
-    let mut config = Config::default();
-    config.receive_maximum = 1.try_into().expect("one is not zero");
-    peer.set_config(config);
+    peer.set_config(Config { receive_maximum: NonZeroU16::MIN, ..Config::default() });
     let handle = adapter.connect(options_for(&peer));
     let mut stream = within("SUBACK", handle.subscribe("flood", QoS::AtMostOnce)).expect("the peer grants all");
     for number in 0..FLOOD {
