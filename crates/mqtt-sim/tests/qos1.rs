@@ -217,9 +217,7 @@ fn cut_at(version: Version, from: Side, bytes: usize, chunk: usize) -> Option<Pa
         }
     }
     pair.run();
-    if pair.client.closed.is_none() {
-        return None;
-    }
+    pair.client.closed.as_ref()?;
     pair.reconnect(Memory::Both);
     pair.run();
     Some(pair)
