@@ -92,17 +92,30 @@ impl Driver {
     }
 
     /// What is to be written, lent under the lock: `f` must not block. What it advances over counts as written.
-    pub fn outbox<T>(&self, f: impl FnOnce(&mut Outbox) -> T) -> T {
-        self.shared.run(|inner, now| {
-            let (value, is_more) = inner.client.outbox(now, |outbox| (f(outbox), outbox.has_remaining()));
-            inner.seen.write = is_more;
-            value
-        })
+    ///
+    /// With a [store](crate::Options::store), what depends on it is made durable first.
+    pub fn outbox<T>(&self, mut f: impl FnMut(&mut Outbox) -> T) -> T {
+        loop {
+            self.shared.store_changes();
+            let lent = self.shared.run(|inner, now| {
+                if inner.client.has_changes() {
+                    return None; // the application was faster: store that, too
+                }
+                let (value, is_more) = inner.client.outbox(now, |outbox| (f(outbox), outbox.has_remaining()));
+                inner.seen.write = is_more;
+                Some(value)
+            });
+            if let Some(value) = lent {
+                return value;
+            }
+        }
     }
 
-    /// Time until [`handle_timeout`](Self::handle_timeout) has something to do; zero if it has now.
+    /// Time until [`handle_timeout`](Self::handle_timeout) has something to do; zero if it has now. Ask before each wait: with a
+    /// [store](crate::Options::store), this is also when messages are stored that cannot be sent yet.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
+        self.shared.store_changes();
         let now = self.shared.now();
         self.shared.look(|inner| {
             inner.seen.timeout = inner.client.poll_timeout();

@@ -4,7 +4,7 @@ use core::{convert::Infallible, fmt};
 
 use mqtt_proto::{CommandError, EncodeError, FilterError, ProtocolError, ReasonCode, TextError, Timer, TopicError};
 
-use crate::Endpoint;
+use crate::{Endpoint, StoreError};
 
 /// Why an operation failed, or why the client stopped.
 ///
@@ -70,6 +70,8 @@ pub enum Error {
     /// A QoS 2 message was received by the server, which then lost the session: it may have been delivered or not, and
     /// publishing it again might deliver it twice.
     InDoubt,
+    /// The store of sessions failed. What it had kept is still there for the next process.
+    Store(StoreError),
     /// Nobody drives this client any more: its driver was dropped, for instance by the end of its runtime.
     DriverGone,
     /// The client was disconnected by [`disconnect`](crate::Handle::disconnect), or because its last handle was dropped.
@@ -109,6 +111,7 @@ impl fmt::Display for Error {
             Self::InDoubt => {
                 f.write_str("the server received the message and then forgot it: it may have been delivered or not")
             }
+            Self::Store(error) => error.fmt(f),
             Self::DriverGone => f.write_str("nobody drives this client any more: its runtime has ended"),
             Self::Stopped => f.write_str("the client has been disconnected"),
             Self::NotFlushed { unfinished } => {
@@ -126,6 +129,7 @@ impl core::error::Error for Error {
             Self::InvalidFilter(error) => Some(error),
             Self::ServerFault(error) => Some(error),
             Self::NotPossible(error) => Some(error),
+            Self::Store(error) => Some(error),
             Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::DisconnectedByServer { .. }
@@ -206,6 +210,8 @@ pub enum OptionsError {
     },
     /// The CONNECT packet cannot be written in this version.
     Connect(EncodeError),
+    /// The store cannot be read.
+    Store(StoreError),
 }
 
 impl OptionsError {
@@ -238,6 +244,7 @@ impl fmt::Display for OptionsError {
             ),
             Self::Value { option, problem } => write!(f, "{option}: {problem}"),
             Self::Connect(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }

@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod handle;
 mod options;
+mod store;
 mod url;
 
 pub use backoff::Backoff;
@@ -24,3 +25,6 @@ pub use mqtt_proto::{
     RetainHandling, Subscribe, Subscription, SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe, Version, Will,
 };
 pub use options::{Endpoint, IntoOptions, Options, QueuePolicy};
+#[cfg(feature = "redb")]
+pub use store::RedbStore;
+pub use store::{Store, StoreError, StoredChange, decode_message, encode_message};

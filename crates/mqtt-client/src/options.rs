@@ -8,6 +8,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use mqtt_proto::{Version, Will};
 
+use crate::store::{SharedStore, Store};
 use crate::{Backoff, OptionsError};
 
 /// Where a server listens.
@@ -95,6 +96,7 @@ pub struct Options {
     pub(crate) unsubscribe_on_drop: bool,
     pub(crate) flush_timeout: Duration,
     pub(crate) seed: Option<u64>,
+    pub(crate) store: Option<SharedStore>,
 }
 
 impl Options {
@@ -136,6 +138,7 @@ impl Options {
             unsubscribe_on_drop: true,
             flush_timeout: Duration::from_secs(30),
             seed: None,
+            store: None,
         }
     }
 
@@ -360,6 +363,17 @@ impl Options {
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed: Some(seed), ..self }
+    }
+
+    /// Keeps the session and the queue in a store, so that they survive the process. It needs
+    /// [`clean_start(false)`](Self::clean_start) and one client at a time.
+    ///
+    /// A QoS 1 or 2 message then counts as [accepted](crate::Ticket::accepted) when it is stored, and what is unfinished when
+    /// the client stops is sent by the next one that has this store. The store is written on the driver's task or thread,
+    /// which waits for it.
+    #[must_use]
+    pub fn store(self, store: impl Store + 'static) -> Self {
+        Self { store: Some(SharedStore::new(store)), ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Buf;
 use mqtt_proto::{
-    Acknowledged, Capability, ClientEvent, Closed, CommandError, ConnAck, Connection, Instant, QoS, ReasonCode,
+    Acknowledged, Capability, ClientEvent, Closed, CommandError, Config, ConnAck, Connection, Instant, QoS, ReasonCode,
     Session, SubAck, Text, Token, UnsubAck, Version,
 };
 
@@ -15,6 +15,7 @@ use super::request::Request;
 use super::subscriptions::Answer;
 use super::verdict::{self, Verdict};
 use super::{Client, Flight, Online, Outbox, Phase, State, Transport};
+use crate::store::StoredChange;
 use crate::{Error, Options};
 
 impl Client {
@@ -24,10 +25,12 @@ impl Client {
             return;
         };
         self.transport = Transport::Open;
-        let connection =
-            connect::packet(&self.options, self.client_id.clone(), self.was_connected).map_err(Error::from).and_then(
-                |packet| Connection::connect(now, packet, connect::config(&self.options), session).map_err(Error::from),
-            );
+        let connection = connect::packet(&self.options, self.client_id.clone(), self.was_connected)
+            .map_err(Error::from)
+            .and_then(|packet| {
+                let config = Config { journal: self.journal, ..connect::config(&self.options) };
+                Connection::connect(now, packet, config, session).map_err(Error::from)
+            });
         match connection {
             Ok(connection) => {
                 self.state = State::Online(Box::new(Online { connection, since: None, settled: false }));
@@ -36,6 +39,21 @@ impl Client {
             Err(error) => {
                 self.abandon_transport(now);
                 self.stop(error);
+            }
+        }
+    }
+
+    /// CONNACK has come: what the server has forgotten goes back into the queue at once, before anybody can store one without
+    /// the other.
+    pub(super) fn settle(&mut self, now: Instant) {
+        loop {
+            let State::Online(online) = &mut self.state else { return };
+            if online.settled || !online.connection.is_open() {
+                return;
+            }
+            match online.connection.poll_event() {
+                Some(event) => self.translate(now, event),
+                None => online.settled = true,
             }
         }
     }
@@ -80,6 +98,7 @@ impl Client {
                 None => break,
             }
         }
+        self.collect_session_changes();
         let State::Online(online) = core::mem::replace(&mut self.state, nowhere()) else { return };
         let Online { mut connection, since, .. } = *online;
         let last_words =
@@ -207,7 +226,10 @@ impl Client {
             ClientEvent::Unacknowledged { token, message } => {
                 let Some(Flight::Message(id)) = self.in_flight.remove(&token) else { return };
                 match message {
-                    Some(message) => self.queue.put_back(Entry::new(now, id, message)),
+                    Some(message) => {
+                        self.record_queued(id, &message);
+                        self.queue.put_back(Entry::new(now, id, message));
+                    }
                     // Publishing it again could deliver it twice, which QoS 2 promises never to do.
                     None => self.published(id, Err(Error::InDoubt)),
                 }
@@ -229,6 +251,7 @@ impl Client {
         self.was_connected = true;
         self.redirects = 0;
         if let Some(Ok(assigned)) = connack.properties().assigned_client_identifier().map(Text::try_from) {
+            self.record(|| StoredChange::ClientId(assigned.clone()));
             self.client_id = assigned; // MQTT-3.1.3-7: the session is under this name
         }
         if !connack.session_present {
@@ -285,7 +308,11 @@ impl Client {
             }
         }
         loop {
-            while let Some(id) = self.queue.accept_next() {
+            while let Some((id, message)) = self.queue.accept_next() {
+                let copy = self.journal.then(|| message.clone());
+                if let Some(message) = copy {
+                    self.record_queued(id, &message);
+                }
                 self.events.push_back(Event::Accepted(id));
             }
             let Some(taken) = self.queue.pop() else { return };
@@ -302,6 +329,7 @@ impl Client {
         let Entry { id, message, expires } = match entry.counted_down(now) {
             Ok(entry) => entry,
             Err(id) => {
+                self.record_unqueued(id);
                 self.published(id, Err(Error::Expired));
                 return None;
             }
@@ -317,6 +345,7 @@ impl Client {
                 None
             }
             Ok(token) => {
+                self.record_unqueued(id);
                 self.in_flight.insert(token, Flight::Message(id));
                 None
             }
@@ -326,6 +355,7 @@ impl Client {
                 }
                 kind => {
                     let error = Error::NotPossible(kind.clone());
+                    self.record_unqueued(id);
                     self.published(id, Err(error));
                     None
                 }

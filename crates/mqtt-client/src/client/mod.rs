@@ -12,6 +12,7 @@
 
 mod connect;
 mod event;
+mod journal;
 mod link;
 mod queue;
 mod request;
@@ -27,6 +28,7 @@ use mqtt_proto::{Client as ClientRole, Connection, Disconnect, Instant, Message,
 pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
 
 use crate::backoff::Random;
+use crate::store::StoredChange;
 use crate::{Endpoint, Error, Options, OptionsError};
 use queue::Queue;
 use request::{Request, Requests};
@@ -78,6 +80,9 @@ pub struct Client {
     said_stopped: bool,
     events: VecDeque<Event>,
     last_id: u64,
+    /// Whether a store wants to know what changes, and what has changed since it was told.
+    journal: bool,
+    changes: Vec<StoredChange>,
 }
 
 #[derive(Debug)]
@@ -177,6 +182,8 @@ impl Client {
             said_stopped: false,
             events: VecDeque::new(),
             last_id: 0,
+            journal: false,
+            changes: Vec::new(),
             options,
         })
     }
@@ -222,6 +229,7 @@ impl Client {
         match &mut self.state {
             State::Online(online) => {
                 let taken = online.connection.handle_input(now, input);
+                self.settle(now);
                 self.after_world(now);
                 taken
             }
@@ -287,7 +295,13 @@ impl Client {
     }
 
     /// What is to be written. Every byte that `f` advances over counts as written.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if a client with a store has [changes](Self::take_changes) that were not taken: the rule is *take, make
+    /// durable, then write*.
     pub fn outbox<T>(&mut self, now: Instant, f: impl FnOnce(&mut Outbox) -> T) -> T {
+        debug_assert!(!self.has_changes(), "take and store the changes before writing the outbox");
         let mut nothing = Outbox::default();
         let outbox = match (&mut self.transport, &mut self.state) {
             (Transport::Closing { outbox, .. }, _) => outbox,
@@ -327,6 +341,7 @@ impl Client {
     /// Whether there is something to write.
     #[must_use]
     pub fn wants_output(&mut self) -> bool {
+        self.collect_session_changes();
         match (&self.transport, &mut self.state) {
             (Transport::Closing { outbox, .. }, _) => outbox.has_remaining(),
             (_, State::Online(online)) => online.connection.outbox().has_remaining(),

@@ -153,8 +153,8 @@ impl Queue {
         !self.waiting.is_empty() && self.waiting.binary_search_by_key(&id, |entry| entry.id).is_ok()
     }
 
-    /// Moves what waits into the room that there is; one id per call.
-    pub(crate) fn accept_next(&mut self) -> Option<MessageId> {
+    /// Moves what waits into the room that there is; one message per call.
+    pub(crate) fn accept_next(&mut self) -> Option<(MessageId, &Message)> {
         let next = self.waiting.front()?;
         if !self.fits(next) {
             return None;
@@ -162,7 +162,7 @@ impl Queue {
         let entry = self.waiting.pop_front()?;
         let id = entry.id;
         self.accept(entry);
-        Some(id)
+        self.accepted.back().map(|entry| (id, &entry.message))
     }
 
     /// Takes a message back that is still waiting to be accepted. Whether it was.

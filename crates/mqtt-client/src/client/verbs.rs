@@ -28,9 +28,14 @@ impl Client {
         self.last_id += 1;
         let id = MessageId(self.last_id);
         let mut superseded = Vec::new();
+        let copy = self.journal.then(|| message.clone());
         let pushed = self.queue.push(Entry::new(now, id, message), self.is_connected(), &mut superseded);
         for id in superseded {
+            self.record_unqueued(id);
             self.events.push_back(Event::Published { id, result: Err(Error::Superseded) });
+        }
+        if let (Pushed::Accepted, Some(message)) = (&pushed, copy) {
+            self.record_queued(id, &message);
         }
         match pushed {
             Pushed::Accepted | Pushed::Waiting => {
@@ -143,8 +148,8 @@ impl Client {
         Ok(())
     }
 
-    /// Stops at once, without a word to the server: nobody drives this client any more.
-    pub fn abort(&mut self, now: Instant, reason: Error) {
+    /// Stops because what it needs has failed, without a word to the server. The driver closes the transport.
+    pub fn fail(&mut self, now: Instant, reason: Error) {
         if self.stopped.is_none() {
             self.ending = None;
             self.options.reconnect = false;
@@ -152,6 +157,11 @@ impl Client {
             self.stop(reason);
         }
         self.abandon_transport(now);
+    }
+
+    /// Stops at once, without a word to the server: nobody drives this client any more.
+    pub fn abort(&mut self, now: Instant, reason: Error) {
+        self.fail(now, reason);
         self.handle_closed(now);
     }
 
@@ -200,6 +210,7 @@ impl Client {
         let mut expired = Vec::new();
         self.queue.expire(now, &mut expired);
         for id in expired {
+            self.record_unqueued(id);
             self.events.push_back(Event::Published { id, result: Err(Error::Expired) });
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mqtt_proto::{
-    Auth, Disconnect, Message, QoS, ReasonCode, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe,
+    Auth, Disconnect, Instant, Message, QoS, ReasonCode, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe,
 };
 
 use block_on::block_on;
@@ -39,7 +39,14 @@ pub fn new(options: Options) -> Result<(Handle, Driver), OptionsError> {
     // The operating system's randomness, by way of the standard library's hash keys.
     let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one("mqtt-client"));
     let options = options.seed(seed);
-    let client = Client::new(options.clone())?;
+    let client = match &options.store {
+        Some(store) => {
+            let stored = store.lock().load().map_err(OptionsError::Store)?;
+            // The clock of this client starts with it.
+            Client::restore(Instant::ZERO, options.clone(), stored)?
+        }
+        None => Client::new(options.clone())?,
+    };
     let shared = Arc::new(Shared::new(client, &options));
     let lease = Arc::new(Lease { shared: Arc::clone(&shared) });
     Ok((Handle { lease }, Driver::new(shared)))

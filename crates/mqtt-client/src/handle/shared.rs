@@ -18,6 +18,7 @@ use super::connection_events::{ConnectionEvent, EventLog};
 use super::streams::{Claim, StreamId, Streams};
 use crate::backoff::millis;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
+use crate::store::SharedStore;
 use crate::{Acknowledgement, Error, Options};
 
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     /// Wakes the driver.
     pub(crate) driver: Signal,
+    store: Option<SharedStore>,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,9 @@ pub(crate) struct Inner {
     /// Woken after unlocking.
     pub(crate) wakers: Vec<Waker>,
     pub(crate) seen: Demand,
+    /// Messages that are in the queue and will be accepted when they are stored.
+    unstored: Vec<MessageId>,
+    has_store: bool,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +87,7 @@ pub(crate) struct Demand {
     pub(crate) write: bool,
     pub(crate) close: bool,
     pub(crate) done: bool,
+    pub(crate) store: bool,
     pub(crate) timeout: Option<Instant>,
 }
 
@@ -98,6 +104,7 @@ impl Demand {
             || self.write && !seen.write
             || self.close && !seen.close
             || self.done && !seen.done
+            || self.store && !seen.store
     }
 }
 
@@ -121,8 +128,11 @@ impl Shared {
                 stalled: None,
                 wakers: Vec::new(),
                 seen: Demand::default(),
+                unstored: Vec::new(),
+                has_store: options.store.is_some(),
             }),
             driver: Signal::new(),
+            store: options.store.clone(),
         }
     }
 
@@ -151,6 +161,27 @@ impl Shared {
             waker.wake();
         }
         value
+    }
+
+    /// Makes durable what has changed, without the lock: publishing goes on meanwhile. Called by the driver before it writes and
+    /// before it sleeps; a failure stops the client.
+    pub(crate) fn store_changes(&self) {
+        let Some(store) = &self.store else { return };
+        loop {
+            let (changes, accepted) = self.look(|inner| {
+                inner.seen.store = false;
+                (inner.client.take_changes(), core::mem::take(&mut inner.unstored))
+            });
+            if changes.is_empty() && accepted.is_empty() {
+                return;
+            }
+            // A message of QoS 0 that waited for room is accepted without having been stored.
+            let result = if changes.is_empty() { Ok(()) } else { store.lock().commit(&changes) };
+            self.run(|inner, now| match result {
+                Ok(()) => accepted.into_iter().for_each(|id| inner.accepted(id)),
+                Err(error) => inner.client.fail(now, Error::Store(error)),
+            });
+        }
     }
 
     /// Looks without changing anything that anybody else waits for.
@@ -262,12 +293,8 @@ impl Inner {
             Event::Auth(auth) => self.tell(ConnectionEvent::Auth(auth)),
             // `pump` has taken these.
             Event::Message(_) => {}
-            Event::Accepted(id) => {
-                if let Some(slot) = self.tickets.get_mut(&id) {
-                    slot.accepted = true;
-                    self.wakers.extend(slot.waker.take());
-                }
-            }
+            Event::Accepted(id) if self.has_store => self.unstored.push(id),
+            Event::Accepted(id) => self.accepted(id),
             Event::Published { id, result } => {
                 if let Some(slot) = self.tickets.get_mut(&id) {
                     slot.result = Some(result);
@@ -297,6 +324,23 @@ impl Inner {
         }
     }
 
+    /// Whether a message that was just published needs no more waiting to be accepted.
+    pub(crate) fn is_accepted(&mut self, id: MessageId, qos: QoS) -> bool {
+        let is_queued = !self.client.is_waiting(id);
+        let is_to_be_stored = self.has_store && qos != QoS::AtMostOnce;
+        if is_queued && is_to_be_stored {
+            self.unstored.push(id);
+        }
+        is_queued && !is_to_be_stored
+    }
+
+    fn accepted(&mut self, id: MessageId) {
+        if let Some(slot) = self.tickets.get_mut(&id) {
+            slot.accepted = true;
+            self.wakers.extend(slot.waker.take());
+        }
+    }
+
     fn subscription_ended(&mut self, id: SubscriberId, refused: Option<ReasonCode>) {
         if let Some(slot) = self.subscribing.get_mut(&id) {
             slot.result.get_or_insert(Err(Error::Unsubscribed));
@@ -319,6 +363,7 @@ impl Inner {
             write: self.client.wants_output(),
             close: self.client.wants_close(),
             done: self.client.is_done(),
+            store: self.client.has_changes(),
             timeout: self.client.poll_timeout(),
         }
     }

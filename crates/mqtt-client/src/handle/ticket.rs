@@ -39,9 +39,10 @@ impl Ticket {
     }
 
     pub(super) fn publish(shared: &Arc<Shared>, message: Message) -> Self {
+        let qos = message.qos;
         let published = shared.run(|inner, now| {
             let id = inner.client.publish(now, message)?;
-            let accepted = !inner.client.is_waiting(id);
+            let accepted = inner.is_accepted(id, qos);
             inner.tickets.insert(id, TicketSlot { accepted, ..TicketSlot::default() });
             Ok(id)
         });

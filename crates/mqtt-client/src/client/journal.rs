@@ -1,0 +1,129 @@
+//! What a store must keep, collected while the client works; and a client that begins with what a store has kept.
+//!
+//! # Rules of this file
+//!
+//! - The queue's changes are recorded where the queue changes, the session's by the connection; [`Client::take_changes`] puts
+//!   them into one batch. They touch different things, so only the order within each matters.
+//! - A message leaves the queue and enters the session (or comes back) within one call, hence within one batch: no crash
+//!   can find it in neither.
+//! - Stopping records nothing: what is unfinished stays in the store for the next process.
+
+use std::collections::BTreeSet;
+
+use mqtt_proto::{Instant, Message, QoS, Session};
+
+use super::event::MessageId;
+use super::queue::Entry;
+use super::{Client, Flight, Phase, State};
+use crate::store::StoredChange;
+use crate::{Options, OptionsError};
+
+impl Client {
+    /// A client whose session and queue are kept in a store: it begins with what the store holds, and gives out what the
+    /// store must keep by [`take_changes`](Self::take_changes).
+    ///
+    /// Message Expiry Intervals of queued messages begin anew at `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); and with [`clean_start(true)`](Options::clean_start), because a session that the server is told
+    /// to forget cannot outlive the process.
+    pub fn restore(now: Instant, options: Options, stored: Vec<StoredChange>) -> Result<Self, OptionsError> {
+        if options.clean_start {
+            return Err(OptionsError::Value {
+                option: "store",
+                problem: "it keeps a session, which clean_start(true) forgets: set clean_start(false) and a client_id"
+                    .into(),
+            });
+        }
+        let mut client = Self::new(options)?;
+        client.journal = true;
+        let is_named_by_options = !client.options.client_id.is_empty();
+        let mut session = Session::continued();
+        for change in stored {
+            match change {
+                StoredChange::ClientId(client_id) if !is_named_by_options => client.client_id = client_id,
+                StoredChange::ClientId(_) => {}
+                StoredChange::Session(change) => session.apply(change),
+                StoredChange::Queued { number, message } => {
+                    client.last_id = client.last_id.max(number);
+                    client.queue.put_back(Entry::new(now, MessageId(number), message));
+                }
+                StoredChange::Unqueued { .. } => {}
+            }
+        }
+        for (token, _) in session.unacknowledged() {
+            client.last_id += 1;
+            client.in_flight.insert(token, Flight::Message(MessageId(client.last_id)));
+        }
+        client.state = State::Offline { session, phase: Phase::Wanting };
+        Ok(client)
+    }
+
+    /// What the store must keep before the [`outbox`](Self::outbox) is written or a message counts as accepted. Empty for a
+    /// client without a store.
+    pub fn take_changes(&mut self) -> Vec<StoredChange> {
+        if !self.journal {
+            return Vec::new();
+        }
+        self.collect_session_changes();
+        let mut changes = core::mem::take(&mut self.changes);
+        // A message that went straight through the queue needs no trace of that.
+        let mut left = BTreeSet::new();
+        for change in &changes {
+            if let StoredChange::Unqueued { number } = change {
+                left.insert(*number);
+            }
+        }
+        let mut came = BTreeSet::new();
+        changes.retain(|change| match change {
+            StoredChange::Queued { number, .. } if left.contains(number) => {
+                came.insert(*number);
+                false
+            }
+            StoredChange::Unqueued { number } => !came.contains(number),
+            StoredChange::Queued { .. } | StoredChange::Session(_) | StoredChange::ClientId(_) => true,
+        });
+        changes
+    }
+
+    /// Whether [`take_changes`](Self::take_changes) has something to give.
+    #[must_use]
+    pub fn has_changes(&mut self) -> bool {
+        self.journal && {
+            self.collect_session_changes();
+            !self.changes.is_empty()
+        }
+    }
+
+    pub(super) fn collect_session_changes(&mut self) {
+        if !self.journal {
+            return;
+        }
+        loop {
+            let change = match &mut self.state {
+                State::Online(online) => online.connection.poll_change(),
+                State::Offline { session, .. } => session.poll_change(),
+            };
+            let Some(change) = change else { return };
+            self.changes.push(StoredChange::Session(change));
+        }
+    }
+
+    pub(super) fn record(&mut self, change: impl FnOnce() -> StoredChange) {
+        if self.journal {
+            self.changes.push(change());
+        }
+    }
+
+    /// QoS 0 messages are not kept: they may be lost, and that is what they are for.
+    pub(super) fn record_queued(&mut self, id: MessageId, message: &Message) {
+        if message.qos != QoS::AtMostOnce {
+            self.record(|| StoredChange::Queued { number: id.0, message: message.clone() });
+        }
+    }
+
+    pub(super) fn record_unqueued(&mut self, id: MessageId) {
+        self.record(|| StoredChange::Unqueued { number: id.0 });
+    }
+}
