@@ -96,7 +96,7 @@ impl Driver {
     /// With a [store](crate::Options::store), what depends on it is made durable first.
     pub fn outbox<T>(&self, mut f: impl FnMut(&mut Outbox) -> T) -> T {
         loop {
-            self.shared.store_changes();
+            let _stored = self.shared.stored();
             let lent = self.shared.run(|inner, now| {
                 if inner.client.has_changes() {
                     return None; // the application was faster: store that, too

@@ -18,7 +18,7 @@ use super::connection_events::{ConnectionEvent, EventLog};
 use super::streams::{Claim, StreamId, Streams};
 use crate::backoff::millis;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
-use crate::store::SharedStore;
+use crate::store::{SharedStore, Store};
 use crate::{Acknowledgement, Error, Options};
 
 #[derive(Debug)]
@@ -163,20 +163,25 @@ impl Shared {
         value
     }
 
-    /// Makes durable what has changed, without the lock: publishing goes on meanwhile. Called by the driver before it writes and
-    /// before it sleeps; a failure stops the client.
+    /// Makes durable what has changed; publishing goes on meanwhile. Called by the driver before it sleeps.
     pub(crate) fn store_changes(&self) {
-        let Some(store) = &self.store else { return };
+        drop(self.stored());
+    }
+
+    /// Makes durable what has changed, and keeps the store locked: while the guard lives, no other thread of the driver can be
+    /// between taking changes and having them stored. A failure stops the client.
+    pub(crate) fn stored(&self) -> Option<MutexGuard<'_, dyn Store + 'static>> {
+        let mut store = self.store.as_ref()?.lock();
         loop {
             let (changes, accepted) = self.look(|inner| {
                 inner.seen.store = false;
                 (inner.client.take_changes(), core::mem::take(&mut inner.unstored))
             });
             if changes.is_empty() && accepted.is_empty() {
-                return;
+                return Some(store);
             }
             // A message of QoS 0 that waited for room is accepted without having been stored.
-            let result = if changes.is_empty() { Ok(()) } else { store.lock().commit(&changes) };
+            let result = if changes.is_empty() { Ok(()) } else { store.commit(&changes) };
             self.run(|inner, now| match result {
                 Ok(()) => accepted.into_iter().for_each(|id| inner.accepted(id)),
                 Err(error) => inner.client.fail(now, Error::Store(error)),
