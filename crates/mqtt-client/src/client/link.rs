@@ -32,7 +32,8 @@ impl Client {
                 Connection::connect(now, packet, config, session).map_err(Error::from)
             });
         match connection {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                connection.hold(self.is_held);
                 self.state = State::Online(Box::new(Online { connection, since: None, settled: false }));
             }
             // `new` has encoded this packet before, so nothing but a changed client id can be wrong with it.

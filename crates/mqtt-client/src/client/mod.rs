@@ -79,6 +79,8 @@ pub struct Client {
     stopped: Option<Error>,
     said_stopped: bool,
     events: VecDeque<Event>,
+    /// The owner takes no more messages for now.
+    is_held: bool,
     last_id: u64,
     /// Whether a store wants to know what changes, and what has changed since it was told.
     journal: bool,
@@ -181,6 +183,7 @@ impl Client {
             stopped: None,
             said_stopped: false,
             events: VecDeque::new(),
+            is_held: false,
             last_id: 0,
             journal: false,
             changes: Vec::new(),
@@ -321,7 +324,7 @@ impl Client {
     #[must_use]
     pub fn wants_input(&self) -> bool {
         match &self.state {
-            State::Online(online) => online.connection.wants_input() && self.events.len() < EVENT_LIMIT,
+            State::Online(online) => online.connection.wants_input(),
             State::Offline { .. } => false,
         }
     }
@@ -389,16 +392,24 @@ impl Client {
         [state, closing, ending, self.queue.next_expiry()].into_iter().flatten().min()
     }
 
-    /// What happened. Poll until `None` after every `handle_*` and verb; between them, messages may be left in the client to
-    /// make it stop reading.
+    /// Takes no more messages from the server while `held`: the transport pushes back, and keep alive does not mistake it for
+    /// a dead link. Messages that are here already are held back, other events are not.
+    pub fn hold(&mut self, held: bool) {
+        self.is_held = held;
+        if let State::Online(online) = &mut self.state {
+            online.connection.hold(held);
+        }
+    }
+
+    /// What happened. Poll until `None` after every `handle_*` and verb.
     pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.next_event() {
                 return Some(event);
             }
             let State::Online(online) = &mut self.state else {
                 self.end_if_flushed(now);
-                return self.events.pop_front();
+                return self.next_event();
             };
             match online.connection.poll_event() {
                 Some(event) => self.translate(now, event),
@@ -406,12 +417,18 @@ impl Client {
                     online.settled = online.since.is_some();
                     self.send_queued(now);
                     self.end_if_flushed(now);
-                    if self.events.is_empty() {
-                        return None;
-                    }
+                    return self.next_event();
                 }
             }
         }
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        if !self.is_held {
+            return self.events.pop_front();
+        }
+        let index = self.events.iter().position(|event| !matches!(event, Event::Message(_)))?;
+        self.events.remove(index)
     }
 
     /// Adds to `out` the subscriptions that a message is for, each once.
@@ -419,6 +436,3 @@ impl Client {
         self.subscriptions.route(message, out);
     }
 }
-
-/// Events kept for a slow owner, from which no more input is taken.
-const EVENT_LIMIT: usize = 1024;

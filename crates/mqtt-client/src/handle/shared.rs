@@ -237,23 +237,20 @@ impl Inner {
         }
     }
 
-    /// Hands on what the client tells, until it has nothing more to say or a stream is full.
+    /// Hands on what the client tells. Messages stop at the first one whose stream is full, the rest goes on.
     pub(crate) fn pump(&mut self, now: Instant) {
         loop {
-            let delivery = match self.stalled.take() {
-                Some(delivery) => delivery,
-                None => match self.client.poll_event(now) {
-                    Some(Event::Message(delivery)) => delivery,
-                    Some(event) => {
-                        self.dispatch(event);
-                        continue;
-                    }
-                    None => return,
-                },
-            };
-            self.stalled = self.deliver(now, delivery);
-            if self.stalled.is_some() {
-                return;
+            if let Some(delivery) = self.stalled.take() {
+                self.stalled = self.deliver(now, delivery);
+                self.client.hold(self.stalled.is_some());
+            }
+            match self.client.poll_event(now) {
+                Some(Event::Message(delivery)) => {
+                    self.stalled = self.deliver(now, delivery);
+                    self.client.hold(self.stalled.is_some());
+                }
+                Some(event) => self.dispatch(event),
+                None => return,
             }
         }
     }

@@ -103,6 +103,8 @@ pub struct Connection<R: Role> {
     timers: Timers,
     /// The application has let input wait and nothing has come since: the peer's silence says nothing yet.
     input_waited: bool,
+    /// The application lets nothing in.
+    is_held: bool,
     keep_alive: Duration,
     /// What we allow the peer.
     own: Limits,
@@ -190,6 +192,13 @@ impl<R: Role> Connection<R> {
             Phase::AwaitConnect | Phase::AwaitConnAck | Phase::Open => false,
         };
         !awaits_us && !self.is_event_queue_full() && self.outbox_len() < self.config.outbox_limit + ANSWERS_LIMIT
+    }
+
+    /// Takes no more input while `held`, as if the event queue were full: for an owner whose own queues of messages are.
+    /// The handshake goes on, and the keep alive does not mistake it for a dead link.
+    pub fn hold(&mut self, held: bool) {
+        self.input_waited |= self.is_event_queue_full();
+        self.is_held = held;
     }
 
     /// The version in use; on a server before CONNECT, 5.0.
@@ -296,6 +305,7 @@ impl<R: Role> Connection<R> {
             input_left: 0,
             timers: Timers::default(),
             input_waited: false,
+            is_held: false,
             keep_alive: Duration::ZERO,
             own: Limits::UNLIMITED,
             peer: Limits::UNLIMITED,
@@ -337,7 +347,9 @@ impl<R: Role> Connection<R> {
     }
 
     fn is_event_queue_full(&self) -> bool {
-        self.events.len() >= self.config.event_limit.max(1) || self.event_bytes >= self.config.event_bytes_limit.max(1)
+        let is_full = self.events.len() >= self.config.event_limit.max(1)
+            || self.event_bytes >= self.config.event_bytes_limit.max(1);
+        is_full || self.is_held && self.phase == Phase::Open
     }
 
     /// Whether silence may be our application's doing, which lets input wait or has just ceased to.
