@@ -80,7 +80,9 @@ impl<R: Role> Connection<R> {
                 ));
             }
         };
-        auth.properties.set(PropertyId::AuthenticationMethod, PropertyValue::Text(method));
+        if auth.properties().authentication_method() != Some(method.as_str()) {
+            auth.properties.set(PropertyId::AuthenticationMethod, PropertyValue::Text(method));
+        }
         self.send_control(auth)?;
         self.authentication.turn = turn;
         if !open {

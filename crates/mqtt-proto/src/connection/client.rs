@@ -192,7 +192,7 @@ impl Connection<Client> {
 
     fn receive_suback(&mut self, suback: SubAck) -> Result<(), ProtocolError> {
         let State::AwaitSubAck(filters) = self.session.outgoing.state(suback.packet_id) else {
-            return Err(self.broke(PacketType::SubAck, "Packet Identifier", &rules::NO_SUCH_REQUEST));
+            return Err(self.broke(PacketType::SubAck, "packet identifier", &rules::NO_SUCH_REQUEST));
         };
         if suback.reasons.len() != filters as usize {
             return Err(self.broke(PacketType::SubAck, "reason codes", &rules::CODE_COUNT));
@@ -205,7 +205,7 @@ impl Connection<Client> {
 
     fn receive_unsuback(&mut self, unsuback: UnsubAck) -> Result<(), ProtocolError> {
         let State::AwaitUnsubAck(filters) = self.session.outgoing.state(unsuback.packet_id) else {
-            return Err(self.broke(PacketType::UnsubAck, "Packet Identifier", &rules::NO_SUCH_REQUEST));
+            return Err(self.broke(PacketType::UnsubAck, "packet identifier", &rules::NO_SUCH_REQUEST));
         };
         if self.version == Version::V5 && unsuback.reasons.len() != filters as usize {
             return Err(self.broke(PacketType::UnsubAck, "reason codes", &rules::CODE_COUNT));

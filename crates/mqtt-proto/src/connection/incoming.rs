@@ -105,7 +105,7 @@ impl<R: Role> Connection<R> {
         self.check_message(&message)?;
         match (topic_alias, message.topic.as_bytes().is_empty()) {
             (None, false) => {}
-            (None, true) => return Err(self.broke(PacketType::Publish, "Topic Name", &rules::EMPTY_TOPIC)),
+            (None, true) => return Err(self.broke(PacketType::Publish, "topic name", &rules::EMPTY_TOPIC)),
             (Some(alias), _) if alias.get() > self.own.topic_alias_maximum => {
                 return Err(self.broke(PacketType::Publish, "Topic Alias", &rules::ALIAS_INVALID));
             }
@@ -177,7 +177,7 @@ impl<R: Role> Connection<R> {
                 ReasonCode::SUCCESS
             }
             Some(Entry { state: State::DueRec | State::Acked(_), .. }) => {
-                return Err(self.broke(PacketType::PubRel, "Packet Identifier", &rules::RELEASE_TOO_EARLY));
+                return Err(self.broke(PacketType::PubRel, "packet identifier", &rules::RELEASE_TOO_EARLY));
             }
         };
         self.send_answer(PacketType::PubComp, AckPacket::new(packet_id, reason));

@@ -158,7 +158,7 @@ impl<R: Role> Connection<R> {
             State::AwaitAck => self.finish(packet_id, reason, properties),
             State::Free => {}
             State::AwaitRec | State::AwaitComp | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
-                return Err(self.broke(PacketType::PubAck, "Packet Identifier", &rules::WRONG_ANSWER));
+                return Err(self.broke(PacketType::PubAck, "packet identifier", &rules::WRONG_ANSWER));
             }
         }
         self.send_backlog();
@@ -189,7 +189,7 @@ impl<R: Role> Connection<R> {
                 self.send_answer(PacketType::PubRel, AckPacket::new(packet_id, reason));
             }
             State::AwaitAck | State::AwaitComp | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
-                return Err(self.broke(PacketType::PubRec, "Packet Identifier", &rules::WRONG_ANSWER));
+                return Err(self.broke(PacketType::PubRec, "packet identifier", &rules::WRONG_ANSWER));
             }
         }
         self.send_backlog();
@@ -202,7 +202,7 @@ impl<R: Role> Connection<R> {
             State::AwaitComp => self.finish(packet_id, ReasonCode::SUCCESS, properties),
             State::Free => {}
             State::AwaitAck | State::AwaitRec | State::AwaitSubAck(_) | State::AwaitUnsubAck(_) => {
-                return Err(self.broke(PacketType::PubComp, "Packet Identifier", &rules::WRONG_ANSWER));
+                return Err(self.broke(PacketType::PubComp, "packet identifier", &rules::WRONG_ANSWER));
             }
         }
         self.send_backlog();
