@@ -1,6 +1,6 @@
 //! Which messages are printed, and how they get into the output's buffer.
 
-use mqtt_tokio::{Message, TopicFilter};
+use mqtt_tokio::{Message, PacketId, TopicFilter};
 
 use crate::args::SubscribeOptions;
 use crate::format::{Format, Moment, Printable, PrintableProperties};
@@ -32,14 +32,14 @@ impl<'a> Printer<'a> {
     }
 
     /// Takes the next message.
-    pub(crate) fn take(&mut self, message: &Message) -> Verdict {
+    pub(crate) fn take(&mut self, message: &Message, packet_id: Option<PacketId>) -> Verdict {
         if self.options.retained_only && !message.retain {
             return Verdict::Over;
         }
         if self.options.skip_retained && message.retain || self.is_filtered_out(message) {
             return Verdict::GoOn;
         }
-        self.render(message);
+        self.render(message, packet_id);
         self.printed += 1;
         if self.options.count == Some(self.printed) { Verdict::Last } else { Verdict::GoOn }
     }
@@ -54,12 +54,13 @@ impl<'a> Printer<'a> {
         self.options.filter_out.iter().any(|filter: &TopicFilter| filter.matches(&message.topic))
     }
 
-    fn render(&mut self, message: &Message) {
+    fn render(&mut self, message: &Message, packet_id: Option<PacketId>) {
         let mut printable = Printable {
             topic: message.topic.as_str(),
             payload: &message.payload,
             qos: message.qos as u8,
             retain: message.retain,
+            packet_id: packet_id.map_or(0, PacketId::get),
             ..Printable::default()
         };
         let (identifiers, user);
@@ -107,7 +108,7 @@ mod tests {
         };
         let mut printer = Printer::new(&options, REPORT);
         let verdicts = [("a", false), ("out", false), ("b", true), ("c", false)]
-            .map(|(topic, retain)| printer.take(&message(topic, retain)));
+            .map(|(topic, retain)| printer.take(&message(topic, retain), None));
         assert_eq!(verdicts, [Verdict::GoOn, Verdict::GoOn, Verdict::GoOn, Verdict::Last]);
         assert_eq!(printer.buffer, b"x\nx\n");
     }
@@ -116,8 +117,8 @@ mod tests {
     fn retained_only_is_over_at_the_first_other_message() {
         let options = SubscribeOptions { retained_only: true, ..SubscribeOptions::default() };
         let mut printer = Printer::new(&options, REPORT);
-        assert_eq!(printer.take(&message("a", true)), Verdict::GoOn);
-        assert_eq!(printer.take(&message("a", false)), Verdict::Over);
+        assert_eq!(printer.take(&message("a", true), None), Verdict::GoOn);
+        assert_eq!(printer.take(&message("a", false), None), Verdict::Over);
         assert_eq!(printer.buffer, b"x\n");
     }
 

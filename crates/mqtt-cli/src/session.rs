@@ -81,7 +81,8 @@ pub(crate) fn options(args: ConnectionArgs, connect: ConnectProperties) -> Resul
         .clean_start(args.clean)
         .topic_alias_maximum(connect.topic_alias_maximum.unwrap_or(0))
         .manual_acks(true)
-        .unsubscribe_on_drop(false);
+        .unsubscribe_on_drop(false)
+        .subscription_identifiers(false);
     options = match args.client_id {
         ClientId::Any => options,
         ClientId::Given(id) => options.client_id(id.as_str()),

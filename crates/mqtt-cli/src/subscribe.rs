@@ -128,7 +128,7 @@ impl Work<'_> {
     async fn collect(&mut self, first: Received) -> Verdict {
         let mut next = Some(first);
         while let Some(message) = next {
-            let verdict = self.printer.take(&message);
+            let verdict = self.printer.take(&message, message.packet_id());
             if verdict == Verdict::Over {
                 return verdict;
             }

@@ -94,6 +94,7 @@ pub struct Options {
     pub(crate) stream_overflow: usize,
     pub(crate) manual_acks: bool,
     pub(crate) unsubscribe_on_drop: bool,
+    pub(crate) subscription_identifiers: bool,
     pub(crate) flush_timeout: Duration,
     pub(crate) seed: Option<u64>,
     pub(crate) store: Option<SharedStore>,
@@ -136,6 +137,7 @@ impl Options {
             stream_overflow: 64 << 20,
             manual_acks: false,
             unsubscribe_on_drop: true,
+            subscription_identifiers: true,
             flush_timeout: Duration::from_secs(30),
             seed: None,
             store: None,
@@ -350,6 +352,14 @@ impl Options {
     #[must_use]
     pub fn unsubscribe_on_drop(self, unsubscribe: bool) -> Self {
         Self { unsubscribe_on_drop: unsubscribe, ..self }
+    }
+
+    /// Whether subscribe calls without a Subscription Identifier of their own get one (5.0), by which messages find their
+    /// streams where several filters match. Default: true. With false every filter is compared, and messages carry no
+    /// identifier that the application did not choose.
+    #[must_use]
+    pub fn subscription_identifiers(self, use_them: bool) -> Self {
+        Self { subscription_identifiers: use_them, ..self }
     }
 
     /// How long a disconnect waits for what is queued and unacknowledged. Default: 30 s.

@@ -60,6 +60,11 @@ impl Ack {
         Self { key, reason: ReasonCode::SUCCESS, reason_string: None }
     }
 
+    /// The packet id that the peer gave its message, for logs: the peer uses it again for others.
+    pub fn packet_id(&self) -> PacketId {
+        self.key.packet_id
+    }
+
     /// The message's QoS: 1 or 2.
     pub fn qos(&self) -> QoS {
         self.key.qos

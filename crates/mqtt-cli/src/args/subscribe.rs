@@ -74,6 +74,12 @@ pub(super) fn parse(reader: &mut Reader) -> Result<Command, UsageError> {
     if !properties.publish.is_empty() {
         return Err(UsageError::new("-D publish has no meaning in 'mqtt sub', which does not publish"));
     }
+    if options.format.prints_topic_alias() && properties.connect.topic_alias_maximum.is_some_and(|limit| limit > 0) {
+        return Err(UsageError::new(
+            "-F %A cannot print aliases, which the client puts the topics back for; leave out topic-alias-maximum, and there \
+             are none",
+        ));
+    }
     Ok(Command::Subscribe(Box::new(SubscribeArgs { connection, options, properties })))
 }
 

@@ -198,6 +198,7 @@ fn every_mistake_is_answered_with_the_option_the_rule_and_the_remedy() {
         ("sub -t a -W 0", "-W takes seconds from 1 to"),
         ("sub -t a -R --retained-only", "give one of them"),
         ("sub -t a -F %d", "-F '%d': '%d' is not known"),
+        ("sub -t a -F %A -D connect topic-alias-maximum 5", "-F %A cannot print aliases"),
         ("sub -t a --retain-handling maybe", "--retain-handling takes always, new or never, not 'maybe'"),
         ("sub -t a -l", "-l is an option of 'mqtt pub'"),
         ("sub -t a -o f", "-o: options files are not read"),

@@ -128,6 +128,14 @@ impl Format {
         }
         Ok(Self::Parts(parts))
     }
+
+    /// Whether any part of it is `%A`.
+    pub(crate) fn prints_topic_alias(&self) -> bool {
+        match self {
+            Self::Payload | Self::Verbose => false,
+            Self::Parts(parts) => parts.iter().any(|part| matches!(part, Part::Field(Field::TopicAlias, _))),
+        }
+    }
 }
 
 fn push_literal(parts: &mut Vec<Part>, literal: char) {

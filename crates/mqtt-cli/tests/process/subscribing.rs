@@ -25,6 +25,23 @@ fn messages_are_printed_until_the_count_is_reached() {
 }
 
 #[test]
+fn a_format_prints_the_packet_id_and_no_identifier_that_the_user_did_not_choose() {
+    let broker = Broker::start(|listener| {
+        let mut peer = Peer::welcome(listener);
+        let Some(Packet::Subscribe(subscribe)) = peer.receive() else { panic!("not a SUBSCRIBE") };
+        assert_eq!(subscribe.properties().subscription_identifiers().next(), None);
+        peer.send(Packet::SubAck(SubAck::new(subscribe.packet_id, vec![GRANTED])));
+        peer.publish("a", b"x", Some(513));
+        peer.publish("a", b"y", None);
+        while peer.receive().is_some() {}
+    });
+    let finished = run(&format!("sub -h 127.0.0.1 -p {} -V 5 -t a -q 1 -C 2 -F %p,%m,%S,%q", broker.port));
+    finished.assert(0, &[]);
+    assert_eq!(finished.stdout, "x,513,,1\ny,0,,0\n");
+    broker.join();
+}
+
+#[test]
 fn messages_beyond_the_count_are_not_acknowledged() {
     let broker = Broker::start(|listener| {
         let mut peer = Peer::subscribe(listener, &[GRANTED]);

@@ -175,7 +175,7 @@ impl Client {
                 policy: options.queue_policy,
             }),
             requests: Requests::default(),
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(options.subscription_identifiers),
             in_flight: BTreeMap::new(),
             unwritten: VecDeque::new(),
             written: 0,

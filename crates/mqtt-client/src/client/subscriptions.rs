@@ -10,8 +10,10 @@ use mqtt_proto::{Message, ReasonCode, Subscribe, SubscriptionId, TopicFilter};
 
 use super::event::SubscriberId;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Subscriptions {
+    /// Whether calls without an identifier get one.
+    identifiers: bool,
     wanted: BTreeMap<SubscriberId, Wanted>,
     by_filter: BTreeMap<TopicFilter, Vec<SubscriberId>>,
     by_identifier: BTreeMap<SubscriptionId, SubscriberId>,
@@ -39,6 +41,16 @@ pub(crate) enum Answer {
 }
 
 impl Subscriptions {
+    pub(crate) fn new(identifiers: bool) -> Self {
+        Self {
+            identifiers,
+            wanted: BTreeMap::new(),
+            by_filter: BTreeMap::new(),
+            by_identifier: BTreeMap::new(),
+            last: 0,
+        }
+    }
+
     /// Takes a new subscription up, so that messages can be routed from now on: the server may send some before its
     /// SUBACK (U311-3.8.4).
     pub(crate) fn add(&mut self, subscribe: Subscribe) -> SubscriberId {
@@ -46,7 +58,8 @@ impl Subscriptions {
         let id = SubscriberId(self.last);
         let identifier = match subscribe.properties().subscription_identifiers().next() {
             Some(chosen) => Some(chosen),
-            None => self.free_identifier(),
+            None if self.identifiers => self.free_identifier(),
+            None => None,
         };
         for subscription in &subscribe.subscriptions {
             let subscribers = self.by_filter.entry(subscription.filter.clone()).or_default();

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use mqtt_proto::{Message, ReasonCode};
+use mqtt_proto::{Message, PacketId, ReasonCode};
 
 use super::shared::Shared;
 use super::streams::{Claim, Queued};
@@ -14,18 +14,25 @@ use crate::Error;
 pub struct Received {
     message: Message,
     dup: bool,
+    packet_id: Option<PacketId>,
     claim: Option<(Claim, Arc<Shared>)>,
 }
 
 impl Received {
     pub(super) fn new(queued: Queued, claim: Option<(Claim, Arc<Shared>)>) -> Self {
-        Self { message: queued.message, dup: queued.dup, claim }
+        Self { message: queued.message, dup: queued.dup, packet_id: queued.packet_id, claim }
     }
 
     /// Whether the server marked it as a repetition: at QoS 1 it may have been here before.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         self.dup
+    }
+
+    /// The packet id of a QoS 1 or 2 message, for logs: the server uses it again for others.
+    #[must_use]
+    pub fn packet_id(&self) -> Option<PacketId> {
+        self.packet_id
     }
 
     /// The message itself.

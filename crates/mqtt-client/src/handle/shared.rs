@@ -12,10 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use event_listener::Event as Signal;
-use mqtt_proto::{ConnAck, Delivery, Instant, QoS, ReasonCode};
+use mqtt_proto::{Ack, ConnAck, Delivery, Instant, QoS, ReasonCode};
 
 use super::connection_events::{ConnectionEvent, EventLog};
-use super::streams::{Claim, StreamId, Streams};
+use super::streams::{Claim, Queued, StreamId, Streams};
 use crate::backoff::millis;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
 use crate::store::{SharedStore, Store};
@@ -264,6 +264,7 @@ impl Inner {
             return Some(delivery);
         }
         let Delivery { message, dup, ack } = delivery;
+        let packet_id = ack.as_ref().map(Ack::packet_id);
         let claims = self.streams.claims(ack, targets.len());
         // MQTT-4.5.0-2: also what nobody wants is acknowledged.
         self.settle(now, claims.unwanted.map(Claim::Sole));
@@ -272,7 +273,8 @@ impl Inner {
             if message.qos == QoS::AtMostOnce && self.streams.is_overflowing(*id) {
                 dropped += 1;
             } else {
-                self.wakers.extend(self.streams.push(*id, &message, dup, claim));
+                let queued = Queued { message: message.clone(), dup, packet_id, claim };
+                self.wakers.extend(self.streams.push(*id, queued));
             }
         }
         self.streams.recycle(targets);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
-use mqtt_proto::{Ack, Message};
+use mqtt_proto::{Ack, Message, PacketId};
 
 use crate::Options;
 use crate::client::{Client, SubscriberId};
@@ -44,6 +44,7 @@ struct Stream {
 pub(crate) struct Queued {
     pub(crate) message: Message,
     pub(crate) dup: bool,
+    pub(crate) packet_id: Option<PacketId>,
     pub(crate) claim: Option<Claim>,
 }
 
@@ -138,10 +139,10 @@ impl Streams {
         Claims { unwanted, each: core::iter::from_fn(move || Some(sole.take().or(shared.map(Claim::Shared)))) }
     }
 
-    pub(crate) fn push(&mut self, id: StreamId, message: &Message, dup: bool, claim: Option<Claim>) -> Option<Waker> {
+    pub(crate) fn push(&mut self, id: StreamId, queued: Queued) -> Option<Waker> {
         let stream = self.streams.get_mut(&id)?;
-        stream.bytes += cost(message);
-        stream.queue.push_back(Queued { message: message.clone(), dup, claim });
+        stream.bytes += cost(&queued.message);
+        stream.queue.push_back(queued);
         stream.waker.take()
     }
 
