@@ -12,6 +12,7 @@
 
 mod connect;
 mod event;
+mod flow;
 mod journal;
 mod link;
 mod queue;

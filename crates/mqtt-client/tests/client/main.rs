@@ -1,7 +1,10 @@
 //! The pure client in virtual time, and the handle with a hand-cranked driver.
 
+mod handle;
 mod queue;
 mod reconnect;
 mod resume;
+mod rig;
+mod streams;
 mod subscriptions;
 mod world;

@@ -1,0 +1,229 @@
+//! What flows over a connection, both ways: its events, and the messages and requests that wait for it.
+
+use bytes::Buf;
+use mqtt_proto::{
+    Acknowledged, Capability, ClientEvent, CommandError, ConnAck, Instant, QoS, ReasonCode, SubAck, Text, Token,
+    UnsubAck, Version,
+};
+
+use super::event::{Acknowledgement, Event, MessageId, SubscriberId};
+use super::queue::{Entry, Taken};
+use super::request::Request;
+use super::subscriptions::Answer;
+use super::{Client, Flight, State};
+use crate::Error;
+use crate::store::StoredChange;
+
+impl Client {
+    /// The driver wrote bytes: QoS 0 messages among them are done, and there may be room for more.
+    pub(super) fn wrote(&mut self, now: Instant, bytes: u64) {
+        self.written += bytes;
+        while let Some((end, id)) = self.unwritten.front().copied() {
+            if end > self.written {
+                break;
+            }
+            self.unwritten.pop_front();
+            self.published(id, Ok(Acknowledgement { reason: ReasonCode::SUCCESS, properties: Default::default() }));
+        }
+        self.send_queued(now);
+    }
+
+    /// From the connection's events to the client's.
+    pub(super) fn translate(&mut self, now: Instant, event: ClientEvent) {
+        match event {
+            ClientEvent::Connected(connack) => self.connected(now, connack),
+            ClientEvent::Unacknowledged { token, message } => {
+                let Some(Flight::Message(id)) = self.in_flight.remove(&token) else { return };
+                match message {
+                    Some(message) => {
+                        self.record_queued(id, &message);
+                        self.queue.put_back(Entry::new(now, id, message));
+                    }
+                    // Publishing it again could deliver it twice, which QoS 2 promises never to do.
+                    None => self.published(id, Err(Error::InDoubt)),
+                }
+            }
+            ClientEvent::Message(delivery) => self.events.push_back(Event::Message(delivery)),
+            ClientEvent::Acknowledged(acknowledged) => self.acknowledged(acknowledged),
+            ClientEvent::Subscribed { token, suback } => self.subscribed(token, suback),
+            ClientEvent::Unsubscribed { token, unsuback } => self.unsubscribed(token, &unsuback),
+            ClientEvent::Auth(auth) => self.events.push_back(Event::Auth(auth)),
+            // `end_connection` takes this one; it is the last.
+            ClientEvent::Closed(_) => {}
+        }
+    }
+
+    fn connected(&mut self, now: Instant, connack: ConnAck) {
+        if let State::Online(online) = &mut self.state {
+            online.since = Some(now);
+        }
+        self.was_connected = true;
+        self.redirects = 0;
+        if let Some(Ok(assigned)) = connack.properties().assigned_client_identifier().map(Text::try_from) {
+            self.record(|| StoredChange::ClientId(assigned.clone()));
+            self.client_id = assigned; // MQTT-3.1.3-7: the session is under this name
+        }
+        if !connack.session_present {
+            self.requests.start_over(self.subscriptions.ids());
+        }
+        self.events.push_back(Event::Connected(connack));
+    }
+
+    fn acknowledged(&mut self, acknowledged: Acknowledged) {
+        let Acknowledged { token, reason, properties } = acknowledged;
+        let Some(Flight::Message(id)) = self.in_flight.remove(&token) else { return };
+        let refused = reason.is_failure();
+        self.published(
+            id,
+            if refused { Err(Error::PublishRefused(reason)) } else { Ok(Acknowledgement { reason, properties }) },
+        );
+    }
+
+    fn subscribed(&mut self, token: Token, suback: SubAck) {
+        let Some(Flight::Request(Request::Subscribe(id))) = self.in_flight.remove(&token) else { return };
+        let result = match self.subscriptions.answer(id, &suback.reasons) {
+            Answer::First { over: false } => Ok(suback.reasons),
+            Answer::First { over: true } => {
+                Err(Error::SubscribeRefused(suback.reasons.first().copied().unwrap_or(ReasonCode::UNSPECIFIED_ERROR)))
+            }
+            Answer::Later { refused: Some(reason) } => {
+                self.events.push_back(Event::SubscriptionEnded { id, refused: Some(reason) });
+                return;
+            }
+            Answer::Later { refused: None } | Answer::Unwanted => return,
+        };
+        self.events.push_back(Event::Subscribed { id, result });
+    }
+
+    fn unsubscribed(&mut self, token: Token, unsuback: &UnsubAck) {
+        let Some(Flight::Request(Request::Unsubscribe(id, _))) = self.in_flight.remove(&token) else { return };
+        let refusal = unsuback.reasons.iter().find(|reason| reason.is_failure());
+        let result = match refusal {
+            Some(reason) => Err(Error::UnsubscribeRefused(*reason)),
+            None => Ok(unsuback.reasons.first().copied().unwrap_or(ReasonCode::SUCCESS)),
+        };
+        self.events.push_back(Event::Unsubscribed { id, result });
+    }
+
+    /// Sends what waits, as far as the connection takes it: requests first, then messages, each in order.
+    pub(super) fn send_queued(&mut self, now: Instant) {
+        if !matches!(&self.state, State::Online(online) if online.settled) {
+            return;
+        }
+        while let Some(request) = self.requests.pop() {
+            if let Some(request) = self.send_request(now, request) {
+                self.requests.unpop(request);
+                return;
+            }
+        }
+        loop {
+            while let Some((id, message)) = self.queue.accept_next() {
+                let copy = self.journal.then(|| message.clone());
+                if let Some(message) = copy {
+                    self.record_queued(id, &message);
+                }
+                self.events.push_back(Event::Accepted(id));
+            }
+            let Some(taken) = self.queue.pop() else { return };
+            if let Some(taken) = self.send_message(now, taken) {
+                self.queue.unpop(taken);
+                return;
+            }
+        }
+    }
+
+    /// Gives the message back if there is no room for it.
+    fn send_message(&mut self, now: Instant, taken: Taken) -> Option<Taken> {
+        let (place, entry) = taken.split();
+        let Entry { id, message, expires } = match entry.counted_down(now) {
+            Ok(entry) => entry,
+            Err(id) => {
+                self.record_unqueued(id);
+                self.published(id, Err(Error::Expired));
+                return None;
+            }
+        };
+        let State::Online(online) = &mut self.state else {
+            return Some(place.with(Entry { id, message, expires }));
+        };
+        let qos = message.qos;
+        match online.connection.publish(now, message) {
+            Ok(_) if qos == QoS::AtMostOnce => {
+                let end = self.written + online.connection.outbox().remaining() as u64;
+                self.unwritten.push_back((end, id));
+                None
+            }
+            Ok(token) => {
+                self.record_unqueued(id);
+                self.in_flight.insert(token, Flight::Message(id));
+                None
+            }
+            Err(error) => match error.kind() {
+                CommandError::Full | CommandError::NotConnected | CommandError::Closed => {
+                    Some(place.with(Entry { id, message: error.into_message(), expires }))
+                }
+                kind => {
+                    let error = Error::NotPossible(kind.clone());
+                    self.record_unqueued(id);
+                    self.published(id, Err(error));
+                    None
+                }
+            },
+        }
+    }
+
+    /// Gives the request back if there is no room for it.
+    fn send_request(&mut self, now: Instant, request: Request) -> Option<Request> {
+        let State::Online(online) = &mut self.state else { return Some(request) };
+        let connection = &mut online.connection;
+        let sent = match &request {
+            Request::Subscribe(id) => {
+                let identifiers =
+                    connection.version() == Version::V5 && connection.limits().subscription_identifiers_available;
+                // If there is none, it was given up in the meantime.
+                connection.subscribe(now, self.subscriptions.packet(*id, identifiers)?)
+            }
+            Request::Unsubscribe(_, packet) => connection.unsubscribe(now, (**packet).clone()),
+        };
+        match sent {
+            Ok(token) => {
+                self.in_flight.insert(token, Flight::Request(request));
+                None
+            }
+            Err(CommandError::Full | CommandError::NotConnected | CommandError::Closed) => Some(request),
+            Err(error) => {
+                self.fail_request(request, Error::NotPossible(error));
+                None
+            }
+        }
+    }
+
+    pub(super) fn fail_request(&mut self, request: Request, error: Error) {
+        match request {
+            Request::Subscribe(id) => self.fail_subscription(id, error),
+            Request::Unsubscribe(id, _) => self.events.push_back(Event::Unsubscribed { id, result: Err(error) }),
+        }
+    }
+
+    fn fail_subscription(&mut self, id: SubscriberId, error: Error) {
+        let refused = match &error {
+            Error::NotPossible(CommandError::NotAvailable(Capability::SharedSubscription)) => {
+                Some(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
+            }
+            Error::NotPossible(CommandError::NotAvailable(Capability::WildcardSubscription)) => {
+                Some(ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED)
+            }
+            _ => None,
+        };
+        let was_answered = self.subscriptions.was_answered(id);
+        self.subscriptions.remove(id);
+        self.events.push_back(match was_answered {
+            true => Event::SubscriptionEnded { id, refused },
+            false => Event::Subscribed { id, result: Err(error) },
+        });
+    }
+
+    fn published(&mut self, id: MessageId, result: Result<Acknowledgement, Error>) {
+        self.events.push_back(Event::Published { id, result });
+    }
+}
