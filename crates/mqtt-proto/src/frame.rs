@@ -20,8 +20,12 @@ impl FixedHeader {
     ///
     /// If the packet type is 0, or the length has a fifth byte or more bytes than it needs. The statement ids are those
     /// of 5.0, as the version is not known here.
-    #[inline]
     pub fn parse(input: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        Self::parse_inline(input)
+    }
+
+    #[inline(always)]
+    pub(crate) fn parse_inline(input: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some((&first_byte, length)) = input.split_first() else {
             return Ok(None);
         };

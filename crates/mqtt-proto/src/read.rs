@@ -60,15 +60,15 @@ impl<'f, B: Storage> Reader<'f, B> {
     }
 
     /// The error that the field at the next byte breaks this rule.
-    #[cold]
+    #[inline]
     pub(crate) fn fail(&self, field: &'static str, rule: &'static Rule) -> ProtocolError {
         self.fail_at(self.position(), field, rule)
     }
 
     /// The error that the field at `offset` breaks this rule.
-    #[cold]
+    #[inline]
     pub(crate) fn fail_at(&self, offset: usize, field: &'static str, rule: &'static Rule) -> ProtocolError {
-        ProtocolError::new(self.version, Some(self.packet), field, rule).at(offset)
+        broken(self.version, self.packet, offset, field, rule)
     }
 
     #[inline]
@@ -180,15 +180,29 @@ impl<'f, B: Storage> Reader<'f, B> {
     ) -> Result<TopicName<B>, ProtocolError> {
         let at = self.position();
         let bytes = self.section(field)?;
-        match topic::check(bytes) {
-            Ok(()) | Err(TopicError::Empty) => {}
-            Err(TopicError::Wildcard) => return Err(self.fail_at(at, field, wildcard)),
-            Err(TopicError::Text(error)) => return Err(self.fail_at(at, field, text_rule(error, not_utf8))),
+        if !topic::is_plain(bytes) {
+            self.clone().check_topic(at, bytes, field, [not_utf8, wildcard])?;
         }
         if self.version == Version::V31 && topic::is_too_long_for_v31(bytes) {
             return Err(self.fail_at(at, field, &rules::TOPIC_LONG));
         }
         Ok(TopicName::trusted(self.keep(bytes)))
+    }
+
+    /// The whole check, for a topic that is not plain ASCII.
+    #[cold]
+    fn check_topic(
+        self,
+        at: usize,
+        bytes: &[u8],
+        field: &'static str,
+        [not_utf8, wildcard]: [&'static Rule; 2],
+    ) -> Result<(), ProtocolError> {
+        match topic::check(bytes) {
+            Ok(()) | Err(TopicError::Empty) => Ok(()),
+            Err(TopicError::Wildcard) => Err(self.fail_at(at, field, wildcard)),
+            Err(TopicError::Text(error)) => Err(self.fail_at(at, field, text_rule(error, not_utf8))),
+        }
     }
 
     /// A topic filter.
@@ -241,6 +255,18 @@ impl<'f> Reader<'f, &'f [u8]> {
     pub(crate) fn unframed(bytes: &'f [u8]) -> Self {
         Self { frame: &EMPTY, rest: bytes, end: bytes.len(), packet: PacketType::Publish, version: Version::V5 }
     }
+}
+
+/// Values in place of a reader: that it is never pointed to lets the compiler keep it in registers.
+#[cold]
+fn broken(
+    version: Version,
+    packet: PacketType,
+    offset: usize,
+    field: &'static str,
+    rule: &'static Rule,
+) -> ProtocolError {
+    ProtocolError::new(version, Some(packet), field, rule).at(offset)
 }
 
 fn text_rule(error: TextError, not_utf8: &'static Rule) -> &'static Rule {

@@ -93,7 +93,7 @@ impl Text<Bytes> {
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TextError> {
     // Almost every text is ASCII: one pass tells.
-    if all(bytes, is_plain) { Ok(()) } else { check_slowly(bytes) }
+    if is_free_of(bytes, odd_bytes) { Ok(()) } else { check_slowly(bytes) }
 }
 
 #[cold]
@@ -107,35 +107,27 @@ fn check_slowly(bytes: &[u8]) -> Result<(), TextError> {
     Ok(())
 }
 
-/// Whether `holds` is true of all bytes, given eight at a time: some of them twice, and bytes `a` to fill up.
+/// Whether `marks` sets no byte's highest bit: it is given all bytes, eight at a time, some of them twice, and some `a`
+/// where there are less than eight.
 #[inline]
-pub(crate) fn all(bytes: &[u8], holds: impl Fn(u64) -> bool) -> bool {
+pub(crate) fn is_free_of(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
         let filled = bytes.iter().fold(FILL, |word, &byte| word << 8 | u64::from(byte));
-        return holds(filled);
+        return marks(filled) & HIGHS == 0;
     };
+    let mut marked = marks(u64::from_le_bytes(*last));
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        if !holds(u64::from_le_bytes(*word)) {
-            return false;
-        }
+        marked |= marks(u64::from_le_bytes(*word));
         rest = tail;
     }
-    holds(u64::from_le_bytes(*last))
+    marked & HIGHS == 0
 }
 
-/// Whether the eight bytes are all ASCII and none is zero.
+/// Sets the highest bit of a byte that is zero or not ASCII. (And of some after a zero.)
 #[inline]
-pub(crate) fn is_plain(word: u64) -> bool {
-    // The highest bit is set by a byte that is not ASCII, and by the borrow of one that is zero.
-    (word | word.wrapping_sub(ONES)) & HIGHS == 0
-}
-
-/// Whether one of the eight ASCII bytes is `byte`.
-#[inline]
-pub(crate) fn holds_byte(word: u64, byte: u8) -> bool {
-    let difference = word ^ (ONES * u64::from(byte));
-    difference.wrapping_sub(ONES) & !difference & HIGHS != 0
+pub(crate) fn odd_bytes(word: u64) -> u64 {
+    word | word.wrapping_sub(ONES)
 }
 
 impl<B: Storage> Deref for Text<B> {
@@ -208,6 +200,6 @@ impl core::error::Error for TextError {}
 /// Texts and binary data carry their length in two bytes.
 pub(crate) const MAX_LEN: usize = 65_535;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
+pub(crate) const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const FILL: u64 = u64::from_be_bytes(*b"aaaaaaaa");

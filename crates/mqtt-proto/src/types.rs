@@ -59,6 +59,7 @@ pub enum QoS {
 impl QoS {
     /// The quality with this number; `None` above 2.
     #[must_use]
+    #[inline]
     pub const fn new(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::AtMostOnce),
@@ -87,6 +88,7 @@ impl PacketId {
 
     /// The identifier with this number; `None` for zero.
     #[must_use]
+    #[inline]
     pub const fn new(number: u16) -> Option<Self> {
         match NonZeroU16::new(number) {
             Some(number) => Some(Self(number)),
@@ -96,6 +98,7 @@ impl PacketId {
 
     /// Its number.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u16 {
         self.0.get()
     }
@@ -119,12 +122,14 @@ impl SubscriptionId {
 
     /// The identifier with this number; `None` for zero and above [`SubscriptionId::MAX`].
     #[must_use]
+    #[inline]
     pub const fn new(number: u32) -> Option<Self> {
         if number >= Self::MIN.0 && number <= Self::MAX.0 { Some(Self(number)) } else { None }
     }
 
     /// Its number.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -145,6 +150,7 @@ pub enum RetainHandling {
 impl RetainHandling {
     /// The handling with this number; `None` above 2.
     #[must_use]
+    #[inline]
     pub const fn new(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Send),

@@ -84,21 +84,7 @@ pub(crate) trait Write {
 
     /// The lower four bits of the first byte.
     fn flags(&self) -> u8 {
-        match self.packet_type() {
-            PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => 0b0010, // MQTT-2.1.3-1
-            PacketType::Connect
-            | PacketType::ConnAck
-            | PacketType::Publish
-            | PacketType::PubAck
-            | PacketType::PubRec
-            | PacketType::PubComp
-            | PacketType::SubAck
-            | PacketType::UnsubAck
-            | PacketType::PingReq
-            | PacketType::PingResp
-            | PacketType::Disconnect
-            | PacketType::Auth => 0,
-        }
+        fixed_flags(self.packet_type())
     }
 
     /// Length of a payload that `write` leaves to others.
@@ -108,6 +94,26 @@ pub(crate) trait Write {
 
     /// Writes all that follows the fixed header, or says why that cannot be: the same in each run.
     fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError>;
+}
+
+/// The lower four bits of the first byte, for all packets but PUBLISH.
+#[inline]
+pub(crate) const fn fixed_flags(packet: PacketType) -> u8 {
+    match packet {
+        PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => 0b0010, // MQTT-2.1.3-1
+        PacketType::Connect
+        | PacketType::ConnAck
+        | PacketType::Publish
+        | PacketType::PubAck
+        | PacketType::PubRec
+        | PacketType::PubComp
+        | PacketType::SubAck
+        | PacketType::UnsubAck
+        | PacketType::PingReq
+        | PacketType::PingResp
+        | PacketType::Disconnect
+        | PacketType::Auth => 0,
+    }
 }
 
 /// Length of the whole packet, in bytes.

@@ -48,13 +48,19 @@ impl<B: Storage> AckPacket<B> {
         write::encode(&AckAs { packet_type, ack: self }, version, out)
     }
 
-    #[inline]
-    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
+    // Into `Packet::decode`, whose one call this is: the reader stays in registers.
+    #[inline(always)]
+    pub(super) fn decode(mut reader: Reader<'_, B>) -> Result<Self, ProtocolError> {
         let packet_id = reader.packet_id()?;
-        // U5-3.4.2.1: a packet may end after its identifier, and after its reason code.
+        // U5-3.4.2.1: a packet may end after its identifier, as almost all do.
         if reader.is_empty() {
             return Ok(Self { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::default() });
         }
+        Self::decode_reason(reader, packet_id)
+    }
+
+    #[inline(never)]
+    fn decode_reason(mut reader: Reader<'_, B>, packet_id: PacketId) -> Result<Self, ProtocolError> {
         match reader.version() {
             Version::V31 | Version::V311 => return Err(reader.fail("end", &rules::TRAILING_FIXED)),
             Version::V5 => {}
@@ -64,10 +70,12 @@ impl<B: Storage> AckPacket<B> {
         if !reason.is_listed_for(reader.packet()) {
             return Err(reader.fail_at(at, REASON_CODE, unlisted_rule(reader.packet())));
         }
+        // U5-3.4.2.1: or after its reason code.
         if reader.is_empty() {
             return Ok(Self { packet_id, reason, properties: Properties::default() });
         }
-        let (properties, _) = Properties::decode(reader, Place::of(reader.packet()))?;
+        let place = Place::of(reader.packet());
+        let (properties, _) = Properties::decode(&mut reader, place)?;
         reader.finish(&rules::TRAILING)?;
         Ok(Self { packet_id, reason, properties })
     }

@@ -79,34 +79,55 @@ impl<B: Storage> Packet<B> {
     ///
     /// If the packet breaks a rule of the version.
     pub fn decode(version: Version, frame: B) -> Result<Self, ProtocolError> {
-        let header = match FixedHeader::parse(frame.as_ref())? {
+        let header = match FixedHeader::parse_inline(frame.as_ref())? {
             Some(header) if header.frame_len() == frame.as_ref().len() => header,
             header => return Err(not_one_frame(version, header)),
         };
         let packet = header.packet_type();
-        let mut reader = Reader::new(&frame, header.header_len(), packet, version);
-        if packet == PacketType::Publish {
-            return Publish::decode(&mut reader, header.flags()).map(Self::Publish);
-        }
+        let reader = Reader::new(&frame, header.header_len(), packet, version);
         check_flags(&reader, header)?;
-        let reader = &mut reader;
+        // The packets of every message go straight; the rest may take a call more.
         match packet {
-            PacketType::Connect => Connect::decode(reader).map(Self::Connect),
-            PacketType::ConnAck => ConnAck::decode(reader).map(Self::ConnAck),
             PacketType::Publish => Publish::decode(reader, header.flags()).map(Self::Publish),
-            PacketType::PubAck => AckPacket::decode(reader).map(Self::PubAck),
-            PacketType::PubRec => AckPacket::decode(reader).map(Self::PubRec),
-            PacketType::PubRel => AckPacket::decode(reader).map(Self::PubRel),
-            PacketType::PubComp => AckPacket::decode(reader).map(Self::PubComp),
-            PacketType::Subscribe => Subscribe::decode(reader).map(Self::Subscribe),
-            PacketType::SubAck => SubAck::decode(reader).map(Self::SubAck),
-            PacketType::Unsubscribe => Unsubscribe::decode(reader).map(Self::Unsubscribe),
-            PacketType::UnsubAck => UnsubAck::decode(reader).map(Self::UnsubAck),
-            PacketType::PingReq => reader.finish(&rules::TRAILING_FIXED).map(|()| Self::PingReq),
-            PacketType::PingResp => reader.finish(&rules::TRAILING_FIXED).map(|()| Self::PingResp),
-            PacketType::Disconnect => Disconnect::decode(reader).map(Self::Disconnect),
-            PacketType::Auth => Auth::decode(reader).map(Self::Auth),
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                let ack = AckPacket::decode(reader)?;
+                Ok(match packet {
+                    PacketType::PubAck => Self::PubAck(ack),
+                    PacketType::PubRec => Self::PubRec(ack),
+                    PacketType::PubRel => Self::PubRel(ack),
+                    _ => Self::PubComp(ack),
+                })
+            }
+            _ => Self::decode_rare(reader),
         }
+    }
+
+    #[inline(never)]
+    fn decode_rare(mut reader: Reader<'_, B>) -> Result<Self, ProtocolError> {
+        let reader = &mut reader;
+        Ok(match reader.packet() {
+            PacketType::Connect => Self::Connect(Connect::decode(reader)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader)?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(reader)?),
+            PacketType::SubAck => Self::SubAck(SubAck::decode(reader)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(reader)?),
+            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::decode(reader)?),
+            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(reader)?),
+            PacketType::Auth => Self::Auth(Auth::decode(reader)?),
+            PacketType::PingReq => {
+                reader.finish(&rules::TRAILING_FIXED)?;
+                Self::PingReq
+            }
+            PacketType::PingResp => {
+                reader.finish(&rules::TRAILING_FIXED)?;
+                Self::PingResp
+            }
+            packet @ (PacketType::Publish
+            | PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubRel
+            | PacketType::PubComp) => return Err(reader.fail_at(0, packet.name(), &rules::PACKET_TYPE)),
+        })
     }
 
     /// The kind of packet.
@@ -209,32 +230,36 @@ macro_rules! encode_methods {
 encode_methods!(ConnAck, Subscribe, SubAck, Unsubscribe, UnsubAck, Disconnect, Auth);
 
 /// The flags of the first byte are fixed for each kind but PUBLISH; AUTH came with 5.0.
-#[inline]
+#[inline(always)]
 fn check_flags<B: Storage>(reader: &Reader<'_, B>, header: FixedHeader) -> Result<(), ProtocolError> {
-    let version = reader.version();
-    let (expected, rule) = match header.packet_type() {
-        PacketType::PubRel => (0b0010, &FLAGS_PUBREL),
-        PacketType::Subscribe => (0b0010, &FLAGS_SUBSCRIBE),
-        PacketType::Unsubscribe => (0b0010, &FLAGS_UNSUBSCRIBE),
-        PacketType::Disconnect => (0, &FLAGS_DISCONNECT),
+    let is_legal = match header.packet_type() {
+        PacketType::Publish => true,
+        PacketType::Auth => header.flags() == 0 && reader.version() == Version::V5,
+        packet => header.flags() == write::fixed_flags(packet),
+    };
+    if is_legal { Ok(()) } else { wrong_flags(reader, header) }
+}
+
+#[cold]
+fn wrong_flags<B: Storage>(reader: &Reader<'_, B>, header: FixedHeader) -> Result<(), ProtocolError> {
+    let (packet, version) = (header.packet_type(), reader.version());
+    let rule = match packet {
+        PacketType::PubRel => &FLAGS_PUBREL,
+        PacketType::Subscribe => &FLAGS_SUBSCRIBE,
+        PacketType::Unsubscribe => &FLAGS_UNSUBSCRIBE,
+        PacketType::Disconnect => &FLAGS_DISCONNECT,
         PacketType::Auth if version != Version::V5 => {
             return Err(reader.fail_at(0, "packet type", &rules::PACKET_TYPE));
         }
-        PacketType::Auth => (0, &FLAGS_AUTH),
-        PacketType::Connect
-        | PacketType::ConnAck
-        | PacketType::Publish
-        | PacketType::PubAck
-        | PacketType::PubRec
-        | PacketType::PubComp
-        | PacketType::SubAck
-        | PacketType::UnsubAck
-        | PacketType::PingReq
-        | PacketType::PingResp => (0, &FLAGS),
+        PacketType::Auth => &FLAGS_AUTH,
+        _ => &FLAGS,
     };
     // In MQTT 3.1 the packets of QoS 1 may say that they were sent before. // D31-flags
-    let ignored = if version == Version::V31 && expected != 0 { DUP } else { 0 };
-    if header.flags() & !ignored == expected { Ok(()) } else { Err(reader.fail_at(0, "flags", rule)) }
+    let is_repeat = version == Version::V31 && write::fixed_flags(packet) != 0;
+    if is_repeat && header.flags() == write::fixed_flags(packet) | DUP {
+        return Ok(());
+    }
+    Err(reader.fail_at(0, "flags", rule))
 }
 
 #[cold]

@@ -64,8 +64,9 @@ impl<B: Storage> Publish<B> {
         PublishParts { message, dup: *dup, packet_id: *packet_id, topic_alias: *topic_alias, omit_topic: false }
     }
 
-    #[inline]
-    pub(super) fn decode(reader: &mut Reader<'_, B>, flags: u8) -> Result<Self, ProtocolError> {
+    // Into `Packet::decode`, whose one call this is: the reader stays in registers.
+    #[inline(always)]
+    pub(super) fn decode(mut reader: Reader<'_, B>, flags: u8) -> Result<Self, ProtocolError> {
         let Some(qos) = QoS::new(flags >> 1 & 0b11) else {
             return Err(reader.fail_at(0, "QoS", &QOS_3));
         };
@@ -77,7 +78,7 @@ impl<B: Storage> Publish<B> {
         let topic = reader.topic(TOPIC, &TOPIC_UTF8, &TOPIC_WILDCARD)?;
         // MQTT-2.2.1-2
         let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-        let (properties, alias) = Properties::decode(reader, Place::of(PacketType::Publish))?;
+        let (properties, alias) = Properties::decode(&mut reader, Place::of(PacketType::Publish))?;
         let topic_alias = alias.and_then(|number| u16::try_from(number).ok()).and_then(NonZeroU16::new);
         if topic.as_bytes().is_empty() && topic_alias.is_none() {
             return Err(reader.fail_at(topic_at, TOPIC, &TOPIC_EMPTY));

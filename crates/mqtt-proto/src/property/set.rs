@@ -77,7 +77,13 @@ impl<B: Storage> Properties<B> {
         }
         match reader.varint(PROPERTY_LENGTH)? {
             0 => Ok((Self::default(), None)),
-            len => Self::decode_some(reader, len as usize, place),
+            len => {
+                // A copy, so that the usual packet's reader is never pointed to.
+                let mut copy = reader.clone();
+                let result = Self::decode_some(&mut copy, len as usize, place);
+                *reader = copy;
+                result
+            }
         }
     }
 
