@@ -90,6 +90,7 @@ impl<B: Storage> Packet<B> {
         match packet {
             PacketType::Publish => Publish::decode(reader, header.flags()).map(Self::Publish),
             PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                // In one arm, as the code of `decode` is inlined here.
                 let ack = AckPacket::decode(reader)?;
                 Ok(match packet {
                     PacketType::PubAck => Self::PubAck(ack),
@@ -122,6 +123,7 @@ impl<B: Storage> Packet<B> {
                 reader.finish(&rules::TRAILING_FIXED)?;
                 Self::PingResp
             }
+            // Not rare: `decode` has read them.
             packet @ (PacketType::Publish
             | PacketType::PubAck
             | PacketType::PubRec
