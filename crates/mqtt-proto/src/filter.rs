@@ -13,6 +13,8 @@ use crate::{
 
 /// What a subscription asks for: a topic, possibly with the wildcards `+` (one level) and `#` (all that follows), or a
 /// shared subscription `$share/name/filter`.
+///
+/// What begins with `$share/` must be a shared subscription in every version: brokers share in MQTT 3.1.1 too.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter<B: Storage = Bytes>(Text<B>);
 

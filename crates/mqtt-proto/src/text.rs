@@ -1,8 +1,4 @@
 //! UTF-8 strings of the protocol, validated once (section 1.5.3 of 3.1.1, 1.5.4 of 5.0).
-//!
-//! One policy for the characters about which the standards leave a choice (U5-1.5.4, U5-5.4.9): control characters
-//! other than U+0000 and Unicode's non-characters are accepted everywhere, decoded and encoded alike. U+FEFF is a
-//! character like any other (MQTT-1.5.4-3). MQTT 3.1 has looser rules (D31-utf8); we hold it to the same.
 
 use alloc::string::String;
 use core::{fmt, ops::Deref, str};
@@ -11,7 +7,12 @@ use bytes::Bytes;
 
 use crate::Storage;
 
-/// A UTF-8 string without U+0000, of at most 65,535 bytes.
+/// A UTF-8 string without U+0000, of at most 65,535 bytes (section 1.5.3 of 3.1.1, 1.5.4 of 5.0).
+///
+/// About some characters the standards leave a choice. Ours is one for decoder and encoder: control characters other than
+/// U+0000 and Unicode's non-characters are accepted everywhere. U+FEFF is a character like any other. MQTT 3.1 has
+/// looser rules for its strings; they are held to the same.
+// U5-1.5.4, U5-5.4.9, MQTT-1.5.4-3, D31-utf8
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<B: Storage = Bytes>(B);
 

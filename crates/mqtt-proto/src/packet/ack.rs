@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{REASON_CODE, reason_code};
+use super::{REASON_CODE, reason_and_properties};
 use crate::{
     EncodeError, PacketId, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule, Storage,
     Text, Version,
@@ -103,14 +103,7 @@ impl<B: Storage> Write for AckAs<'_, B> {
             }
         }
         sink.u16(packet_id.get());
-        if *reason == ReasonCode::SUCCESS && properties.is_empty() {
-            return Ok(()); // U5-3.4.2.1
-        }
-        reason_code(packet, *reason, version, sink)?;
-        if properties.is_empty() {
-            return Ok(());
-        }
-        properties.write(packet, Place::of(packet), version, None, sink)
+        reason_and_properties(packet, *reason, properties, version, sink) // U5-3.4.2.1
     }
 }
 

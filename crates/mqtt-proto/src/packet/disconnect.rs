@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{REASON_CODE, reason_code};
+use super::{REASON_CODE, reason_and_properties};
 use crate::{
     EncodeError, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode, Rule, Storage, Text,
     Version,
@@ -60,15 +60,8 @@ impl<B: Storage> Write for Disconnect<B> {
     }
 
     fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
-        let packet = PacketType::Disconnect;
-        if self.reason == ReasonCode::SUCCESS && self.properties.is_empty() {
-            return Ok(()); // U5-3.14.2.1a
-        }
-        reason_code(packet, self.reason, version, sink)?;
-        if self.properties.is_empty() {
-            return Ok(());
-        }
-        self.properties.write(packet, Place::of(packet), version, None, sink)
+        // U5-3.14.2.1a
+        reason_and_properties(PacketType::Disconnect, self.reason, &self.properties, version, sink)
     }
 }
 

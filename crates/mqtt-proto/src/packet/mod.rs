@@ -18,7 +18,8 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    EncodeError, FixedHeader, PacketType, ProtocolError, ReasonCode, Rule, Storage, Version,
+    EncodeError, FixedHeader, PacketType, Properties, ProtocolError, ReasonCode, Rule, Storage, Version,
+    property::Place,
     read::Reader,
     rules,
     write::{self, Sink},
@@ -287,6 +288,28 @@ fn reason_code<S: Sink>(
     }
     sink.u8(reason.0);
     Ok(())
+}
+
+/// Writes a reason code and properties at the end of a packet that may leave them out.
+#[inline]
+fn reason_and_properties<B: Storage, S: Sink>(
+    packet: PacketType,
+    reason: ReasonCode,
+    properties: &Properties<B>,
+    version: Version,
+    sink: &mut S,
+) -> Result<(), EncodeError> {
+    if reason == ReasonCode::SUCCESS && properties.is_empty() {
+        return Ok(());
+    }
+    // Before 5.0 it is the property that is wrong, not the reason.
+    if reason != ReasonCode::SUCCESS || version == Version::V5 {
+        reason_code(packet, reason, version, sink)?;
+        if properties.is_empty() {
+            return Ok(());
+        }
+    }
+    properties.write(packet, Place::of(packet), version, None, sink)
 }
 
 const REASON_CODE: &str = "reason code";

@@ -139,8 +139,11 @@ impl<B: Storage> Properties<B> {
         apart: Option<(PropertyId, u32)>,
         sink: &mut S,
     ) -> Result<(), EncodeError> {
-        if version == Version::V5 && self.present == 0 && apart.is_none() {
-            sink.u8(0); // MQTT-2.2.2-1
+        if self.present == 0 && apart.is_none() {
+            match version {
+                Version::V31 | Version::V311 => {}
+                Version::V5 => sink.u8(0), // MQTT-2.2.2-1
+            }
             return Ok(());
         }
         self.write_some(packet, place, version, apart, sink)

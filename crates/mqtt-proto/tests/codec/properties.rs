@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use bytes::Bytes;
 use mqtt_proto::{
-    AckPacket, Auth, Connect, Message, Packet, PacketId, PropertyId, PropertyValue, Publish, ReasonCode,
+    AckPacket, Auth, Connect, Disconnect, Message, Packet, PacketId, PropertyId, PropertyValue, Publish, ReasonCode,
     SubscriptionId, TopicName, Version, Will,
 };
 
@@ -336,10 +336,11 @@ fn properties_are_refused_by_the_encoder_before_5_0() {
     let packets = [
         Packet::Publish(Publish::new(message.clone(), None)),
         Packet::PubAck(AckPacket::new(PacketId::MIN, ReasonCode::SUCCESS).with_reason_string(text("r"))),
+        Packet::Disconnect(Disconnect::new(ReasonCode::SUCCESS).with_server_reference(text("s"))),
     ];
     for version in V3 {
-        for packet in &packets {
-            complaint(version, packet);
+        for (packet, field) in packets.iter().zip(["Content Type", "Reason String", "Server Reference"]) {
+            assert_eq!(complaint(version, packet).field(), field);
         }
         let connect = Connect::new(version, text("c"));
         let with_will = connect.clone().with_will(Will::new(message.clone()));
