@@ -142,8 +142,9 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     loop {
         let mut waiting = pin!(wait(driver, driver.listen()));
         let is_over = poll_fn(|cx| {
-            let written = write(driver, &mut stream, cx);
-            if written.is_ready() && driver.wants_close() {
+            // Asked before writing: the last word comes together with the wish to close.
+            let is_last = driver.wants_close();
+            if write(driver, &mut stream, cx).is_ready() && is_last {
                 return Poll::Ready(true);
             }
             match read(driver, &mut stream, &mut input, &mut chunk, cx) {

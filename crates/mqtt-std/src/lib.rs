@@ -236,6 +236,8 @@ fn wants_read(driver: &Driver, input: &mut BytesMut) -> Option<()> {
 
 /// Fills `chunk` with what is to be written next; `Some(false)` after the last word.
 fn wants_write(driver: &Driver, chunk: &mut Vec<u8>) -> Option<bool> {
+    // Asked before looking: the last word comes together with the wish to close.
+    let is_last = driver.wants_close();
     chunk.clear();
     driver.outbox(|outbox| {
         let mut slices = [IoSlice::new(&[]); 64];
@@ -245,7 +247,7 @@ fn wants_write(driver: &Driver, chunk: &mut Vec<u8>) -> Option<bool> {
             chunk.extend_from_slice(&slice[..slice.len().min(room)]);
         }
     });
-    (!chunk.is_empty() || driver.wants_close()).then_some(!chunk.is_empty())
+    (!chunk.is_empty() || is_last).then_some(!chunk.is_empty())
 }
 
 /// A dial that the reading thread has under way, and what became of it.

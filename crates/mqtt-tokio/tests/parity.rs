@@ -8,7 +8,12 @@ use tokio::runtime::Runtime;
 
 const ADAPTER: Adapter = Adapter {
     connect: |options| Box::pin(inside(mqtt_tokio::connect(options))),
-    spawn: |driver| drop(RUNTIME.spawn(mqtt_tokio::drive(driver, mqtt_tokio::dial))),
+    spawn: |driver, done| {
+        RUNTIME.spawn(async {
+            mqtt_tokio::drive(driver, mqtt_tokio::dial).await;
+            done();
+        });
+    },
 };
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("the system has threads left"));

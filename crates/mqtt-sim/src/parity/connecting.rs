@@ -1,15 +1,12 @@
 //! Getting in, and being told why not.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::{net::TcpStream, time::Duration};
 
 use mqtt_client::{Error, Options, QoS, Version};
 use mqtt_proto::{PacketType, ReasonCode};
-use socket2::Socket;
 
-use super::{Adapter, Peer, options_for, peer::bound, quick, within};
+use super::peer::{FullServer, reserve};
+use super::{Adapter, Peer, options_for, options_for_address, quick, within};
 
 /// IPv4.
 pub fn connects_over_ipv4(adapter: &Adapter) {
@@ -73,7 +70,7 @@ pub fn a_refusal_reaches_the_caller_with_its_reason(adapter: &Adapter) {
 /// Nobody listens: without reconnecting, that is the caller's error.
 pub fn a_refused_connection_reaches_the_caller(adapter: &Adapter) {
     let (_reserved, address) = reserve();
-    let options = Options::new(address.ip().to_string(), address.port()).reconnect(false);
+    let options = options_for_address(address).reconnect(false);
     let error = within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("nobody listens");
     let text = error.to_string().to_lowercase();
     assert!(text.contains("refused"), "the error says what happened: {text}");
@@ -82,7 +79,7 @@ pub fn a_refused_connection_reaches_the_caller(adapter: &Adapter) {
 /// Nobody listens yet: with reconnecting, the client waits for the server.
 pub fn keeps_trying_until_the_server_is_there(adapter: &Adapter) {
     let (reserved, address) = reserve();
-    let options = quick(Options::new(address.ip().to_string(), address.port())).retry_first_connect(true);
+    let options = quick(options_for_address(address)).retry_first_connect(true);
     let handle = adapter.start(options);
     let mut events = handle.events();
     within("a failed try", events.next()).expect("the client tells that it failed");
@@ -102,13 +99,8 @@ pub fn a_name_that_does_not_resolve_reaches_the_caller(adapter: &Adapter) {
 
 /// A server whose queue of connections is full does not answer at all.
 pub fn a_connect_that_takes_too_long_is_given_up(adapter: &Adapter) {
-    let (socket, address) = reserve();
-    socket.listen(1).expect("the socket can listen");
-    let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, SHORT) {
-        waiting.push(stream);
-    }
-    let options = Options::new(address.ip().to_string(), address.port()).reconnect(false).connect_timeout(SHORT);
+    let server = FullServer::start();
+    let options = options_for_address(server.address).reconnect(false).connect_timeout(SHORT);
     let error = within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("nobody answers");
     let text = error.to_string().to_lowercase();
     assert!(text.contains("time"), "the error says what happened: {text}");
@@ -138,13 +130,6 @@ fn passes_a_message(adapter: &Adapter, peer: &Peer, options: Options) {
 /// Whether `localhost` leads to the peer at all: there are machines without IPv6 in their hosts file.
 fn has_address(peer: &Peer) -> bool {
     TcpStream::connect(("localhost", peer.address().port())).is_ok()
-}
-
-/// A port of ours that nobody listens on.
-fn reserve() -> (Socket, SocketAddr) {
-    let socket = bound(Ipv4Addr::LOCALHOST.into());
-    let address = socket.local_addr().expect("a bound socket has an address");
-    (socket, address.as_socket().expect("it is an IPv4 socket"))
 }
 
 /// Long enough for loopback, short enough to wait for.

@@ -1,9 +1,12 @@
 //! Good ends: nothing that was accepted is left behind.
 
-use mqtt_client::QoS;
+use std::sync::mpsc;
+
+use mqtt_client::{Backoff, QoS};
 use mqtt_proto::{Closed, PacketType, ReasonCode};
 
-use super::{Adapter, Peer, noise, options_for, within};
+use super::peer::{FullServer, reserve};
+use super::{Adapter, PATIENCE, Peer, noise, options_for, options_for_address, within};
 
 /// `disconnect` first sends what was accepted, then DISCONNECT.
 pub fn disconnect_flushes_what_was_accepted(adapter: &Adapter) {
@@ -50,6 +53,43 @@ pub fn the_last_handle_dropped_disconnects_cleanly(adapter: &Adapter) {
     ends_well(&peer);
 }
 
+/// `drive` returns, and so lets go of its threads, tasks and sockets, in whatever state the client is told to stop.
+pub fn the_driver_returns_when_the_client_is_done(adapter: &Adapter) {
+    let peer = Peer::start();
+    let connected = options_for(&peer);
+    let silent = Peer::start();
+    silent.go_silent();
+    let (_refusing, nobody) = reserve();
+    let waiting = options_for_address(nobody).retry_first_connect(true).backoff(Backoff {
+        initial: PATIENCE * 2,
+        maximum: PATIENCE * 2,
+        ..Backoff::default()
+    });
+    let full = FullServer::start();
+    let dialling = options_for_address(full.address).connect_timeout(PATIENCE * 2);
+    for (state, options) in [
+        ("connected", connected),
+        ("waiting for CONNACK", options_for(&silent)),
+        ("waiting to try again", waiting),
+        ("dialling", dialling),
+    ] {
+        let (handle, driver) = mqtt_client::new(options).expect("the options are legal");
+        let (sender, done) = mpsc::channel();
+        let mut events = handle.events();
+        (adapter.spawn)(driver, Box::new(move || sender.send(()).expect("the test waits")));
+        match state {
+            "connected" => drop(within("the first CONNACK", handle.connected()).expect("the peer lets everyone in")),
+            "waiting for CONNACK" => silent.wait_for("a connection", |seen| (seen.links > 0).then_some(())),
+            "waiting to try again" => drop(within("a failed try", events.next())),
+            // Nobody can see that it dials; it begins to when it starts.
+            _ => {}
+        }
+        // There may be nobody to say goodbye to.
+        let _ = within("the end", handle.disconnect());
+        done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("drive does not return when it is {state}"));
+    }
+}
+
 /// Every future and stream that is still there after the end says so.
 pub fn after_the_end_every_call_says_so(adapter: &Adapter) {
     let peer = Peer::start();
@@ -71,7 +111,8 @@ fn ends_well(peer: &Peer) {
     let closed = peer.wait_for("the end of the connection", |seen| seen.closed.first().cloned());
     assert!(
         matches!(&closed, Closed::Remote(disconnect) if disconnect.reason == ReasonCode::SUCCESS),
-        "the client says goodbye: {closed:?}"
+        "the client says goodbye: {closed:?}; the peer saw {}",
+        peer.seen(|seen| seen.to_string())
     );
     peer.seen(|seen| {
         assert_eq!(seen.packets(PacketType::Disconnect), 1);

@@ -7,6 +7,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -44,9 +45,12 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Adapter {
     /// The adapter's `connect`: ready at the first CONNACK.
     pub connect: fn(Options) -> Connecting,
-    /// Runs the adapter's `drive` over TCP in the background, and returns at once.
-    pub spawn: fn(Driver),
+    /// Runs the adapter's `drive` over TCP in the background, and calls the function when it has returned.
+    pub spawn: fn(Driver, Done),
 }
+
+/// Called when `drive` has returned.
+pub type Done = Box<dyn FnOnce() + Send>;
 
 /// What an adapter's `connect` returns, whatever its type is there.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Handle, Error>>>>;
@@ -55,7 +59,7 @@ impl Adapter {
     /// Starts a client without waiting for its connection.
     fn start(&self, options: Options) -> Handle {
         let (handle, driver) = mqtt_client::new(options).expect("the options are legal");
-        (self.spawn)(driver);
+        (self.spawn)(driver, Box::new(|| ()));
         handle
     }
 
@@ -98,6 +102,7 @@ macro_rules! parity_tests {
             a_stalled_consumer_neither_loses_the_link_nor_fills_the_memory
             publishing_from_the_receiving_task_never_deadlocks
             publishing_into_a_full_queue_from_the_receiving_task_never_deadlocks
+            a_flood_does_not_hold_up_the_pings
             a_half_open_link_is_found_by_the_keep_alive
             a_half_open_link_is_found_while_writing
             a_dropped_connect_leaves_no_connection_behind
@@ -110,6 +115,7 @@ macro_rules! parity_tests {
             disconnect_flushes_what_was_accepted
             disconnect_flushes_while_the_peer_floods
             the_last_handle_dropped_disconnects_cleanly
+            the_driver_returns_when_the_client_is_done
             after_the_end_every_call_says_so
         }
     };
@@ -172,9 +178,13 @@ impl Wake for Alarm {
     }
 }
 
-/// A client for `peer` with the defaults, but a short way back after a broken connection.
+/// A client for `peer`, all else by default.
 fn options_for(peer: &Peer) -> Options {
-    Options::new(peer.address().ip().to_string(), peer.address().port())
+    options_for_address(peer.address())
+}
+
+fn options_for_address(address: SocketAddr) -> Options {
+    Options::new(address.ip().to_string(), address.port())
 }
 
 /// `len` bytes without a pattern, the same ones for the same seed.

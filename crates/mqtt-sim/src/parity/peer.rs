@@ -148,6 +148,32 @@ pub(super) fn bound(ip: IpAddr) -> Socket {
     socket
 }
 
+/// A port of ours that nobody listens on.
+pub(super) fn reserve() -> (Socket, SocketAddr) {
+    let socket = bound(Ipv4Addr::LOCALHOST.into());
+    let address = socket.local_addr().expect("a bound socket has an address");
+    (socket, address.as_socket().expect("it is an IPv4 socket"))
+}
+
+/// A server whose queue of connections is full, so that it does not answer to new ones at all.
+pub(super) struct FullServer {
+    pub(super) address: SocketAddr,
+    _listening: Socket,
+    _waiting: Vec<TcpStream>,
+}
+
+impl FullServer {
+    pub(super) fn start() -> Self {
+        let (listening, address) = reserve();
+        listening.listen(1).expect("a bound socket can listen");
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            waiting.push(stream);
+        }
+        Self { address, _listening: listening, _waiting: waiting }
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         self.shared.lock().stopping = true;

@@ -1,6 +1,6 @@
 //! Full buffers, slow consumers, silent peers.
 
-use std::{num::NonZeroU16, time::Duration};
+use std::{num::NonZeroU16, thread, time::Duration};
 
 use mqtt_client::{ConnectionEvent, Options, QoS};
 use mqtt_proto::{Config, PacketType};
@@ -121,6 +121,24 @@ pub fn publishing_into_a_full_queue_from_the_receiving_task_never_deadlocks(adap
     peer.wait_for("every answer", |seen| (seen.messages.len() == FLOOD as usize).then_some(()));
 }
 
+/// A peer that always has more to say stops neither the clock nor what the client has to send.
+pub fn a_flood_does_not_hold_up_the_pings(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(impatient(options_for(&peer)));
+    let mut stream = within("SUBACK", handle.subscribe("flood", QoS::AtMostOnce)).expect("the peer grants all");
+    let consumer = thread::spawn(move || while within("a message", stream.next()).is_some() {});
+    let message = noise(FLOOD_MESSAGE, 1);
+    let mut sent = 0;
+    while peer.seen(|seen| seen.packets(PacketType::PingReq)) < 2 {
+        peer.publish("flood", message.clone(), QoS::AtMostOnce);
+        sent += message.len() as u64;
+        peer.wait_for("the flood to flow", |seen| (seen.written + FLOOD_AHEAD > sent).then_some(()));
+    }
+    within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+    consumer.join().expect("the stream ends well");
+    assert_eq!(peer.seen(|seen| seen.links), 1, "it is still the first connection");
+}
+
 /// The peer's machine loses its power: nothing is closed, nothing comes.
 pub fn a_half_open_link_is_found_by_the_keep_alive(adapter: &Adapter) {
     let peer = Peer::start();
@@ -166,3 +184,5 @@ const TEN_MEBIBYTES: usize = 10 * 1024 * 1024;
 /// 32 MiB in all, which is more than the buffers of a TCP connection.
 const FLOOD: u64 = 256;
 const FLOOD_MESSAGE: usize = 128 * 1024;
+/// How far the peer's queue may be ahead of the network.
+const FLOOD_AHEAD: u64 = 4 << 20;
