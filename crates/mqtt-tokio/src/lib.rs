@@ -178,20 +178,19 @@ fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut Bytes
         // Grown by what has arrived, never by what the peer says is coming.
         input.reserve(input.len().clamp(READ_MINIMUM, READ_BOUND));
         match pin!(stream.read_buf(input)).poll(cx) {
+            Poll::Ready(Ok(1..)) if input.len() - before < READ_BOUND => {}
+            Poll::Ready(Ok(1..)) => break,
+            // What came before the end may have to wait for the application. The end is still there afterwards.
+            Poll::Ready(_) | Poll::Pending if input.len() > before => break,
+            Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) => {
-                driver.handle_input(input);
                 driver.handle_eof();
                 return Poll::Ready(());
             }
-            Poll::Ready(Ok(_)) if input.len() - before < READ_BOUND => {}
-            Poll::Ready(Ok(_)) => break,
             Poll::Ready(Err(error)) => {
-                driver.handle_input(input);
                 driver.handle_error(&error);
                 return Poll::Ready(());
             }
-            Poll::Pending if input.len() > before => break,
-            Poll::Pending => return Poll::Pending,
         }
     }
     driver.handle_input(input);

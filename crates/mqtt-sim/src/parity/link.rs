@@ -28,7 +28,7 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         let id = state.seen.links;
         state.seen.links += 1;
         let connection = Connection::listen(shared.now(), state.script.config.clone());
-        let link = Link { connection, stream: Arc::clone(&stream), client: None, lasting: false };
+        let link = Link { connection, stream: Arc::clone(&stream), client: None, lasting: false, leaving: false };
         state.links.insert(id, link);
         drop(state);
         shared.changed.notify_all();
@@ -122,19 +122,20 @@ fn write(shared: &Shared, id: usize, mut stream: &TcpStream) {
                 shared.changed.notify_all();
             }
             if kind.is_some_and(|kind| shared.lock().is_cut(Cut::AfterWriting(kind))) {
-                // In good order, so that the bytes before it arrive.
-                let _ = stream.shutdown(Shutdown::Write);
-                let state = shared.lock();
-                wait_for_end(shared, state, id);
-                return;
+                return hang_up(shared, id, stream);
             }
         }
     }
-    // All is written: the client reads it to its end.
-    let _ = stream.shutdown(Shutdown::Write);
+    hang_up(shared, id, stream);
 }
 
-/// Waits for bytes to write. `None`: the link is over.
+/// Ends our direction in good order, so that the client gets all that was written before, and waits for it to end its own.
+fn hang_up(shared: &Shared, id: usize, stream: &TcpStream) {
+    let _ = stream.shutdown(Shutdown::Write);
+    wait_for_end(shared, shared.lock(), id);
+}
+
+/// Waits for bytes to write. `None`: there will be no more.
 fn next_output(shared: &Shared, id: usize) -> Option<BytesMut> {
     let mut state = shared.lock();
     loop {
@@ -145,14 +146,14 @@ fn next_output(shared: &Shared, id: usize) -> Option<BytesMut> {
         drain(&mut state, now, &mut link);
         let outbox = link.connection.outbox();
         let output = if state.script.mute { Bytes::new() } else { outbox.copy_to_bytes(outbox.remaining()) };
-        let closed = link.connection.is_closed();
+        let is_last = link.leaving || link.connection.is_closed();
         let wait = link.connection.poll_timeout().map(|at| at.since(now).max(TICK));
         state.links.insert(id, link);
         if !output.is_empty() {
             shared.changed.notify_all();
             return Some(output.into());
         }
-        if closed && !state.script.mute {
+        if is_last && !state.script.mute {
             return None;
         }
         state = shared.wait(state, wait);

@@ -100,6 +100,7 @@ macro_rules! parity_tests {
             the_client_reads_while_it_cannot_write
             many_messages_travel_both_ways_at_once
             a_stalled_consumer_neither_loses_the_link_nor_fills_the_memory
+            what_came_before_the_end_is_delivered
             publishing_from_the_receiving_task_never_deadlocks
             publishing_into_a_full_queue_from_the_receiving_task_never_deadlocks
             a_flood_does_not_hold_up_the_pings

@@ -87,6 +87,12 @@ impl Peer {
         self.shared.changed.notify_all();
     }
 
+    /// Ends every connection once all is sent, without a DISCONNECT.
+    pub fn hang_up(&self) {
+        self.shared.lock().links.values_mut().for_each(|link| link.leaving = true);
+        self.shared.changed.notify_all();
+    }
+
     /// Reads nothing more, so that clients' bytes pile up in the network, until [`Peer::listen_again`].
     pub fn go_deaf(&self) {
         self.shared.lock().script.deaf = true;
@@ -297,6 +303,8 @@ pub(super) struct Link {
     pub(super) client: Option<String>,
     /// Whether the session outlives it.
     pub(super) lasting: bool,
+    /// It ends as soon as all is written.
+    pub(super) leaving: bool,
 }
 
 /// What outlives a connection.

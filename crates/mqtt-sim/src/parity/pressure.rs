@@ -84,6 +84,22 @@ pub fn a_stalled_consumer_neither_loses_the_link_nor_fills_the_memory(adapter: &
     assert_eq!(peer.seen(|seen| (seen.links, seen.closed.len())), (1, 0), "it is still the first connection");
 }
 
+/// The server sends, then hangs up, while nobody takes messages: what it sent before the end still arrives.
+pub fn what_came_before_the_end_is_delivered(adapter: &Adapter) {
+    let peer = Peer::start();
+    let handle = adapter.connect(quick(options_for(&peer)).stream_limit(4, 1 << 20));
+    let mut stream = within("SUBACK", handle.subscribe("before", QoS::AtMostOnce)).expect("the peer grants all");
+    for number in 0..1000_u32 {
+        peer.publish("before", number.to_string(), QoS::AtMostOnce);
+    }
+    peer.hang_up();
+    for number in 0..1000_u32 {
+        let message = within("a message", stream.next()).expect("the stream goes on");
+        assert_eq!(&message.payload[..], number.to_string().as_bytes());
+    }
+    peer.wait_for("the next connection", |seen| (seen.connects.len() >= 2).then_some(()));
+}
+
 /// The task that receives publishes too, and waits for each acknowledgement, while the peer floods it.
 pub fn publishing_from_the_receiving_task_never_deadlocks(adapter: &Adapter) {
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
