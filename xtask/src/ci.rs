@@ -12,14 +12,14 @@ type Step = fn() -> Result<(), String>;
 const STEPS: [(&str, Step); 10] = [
     ("format", || run(&mut command("cargo fmt --all --check"))),
     ("readme", || readme::run(&["--check".to_owned()])),
-    ("clippy", || run(&mut command("cargo clippy --locked --workspace --all-targets -- -D warnings"))),
+    ("clippy", || run(&mut command("cargo clippy --locked --workspace --all-targets --all-features -- -D warnings"))),
     ("no-std", || no_std::prove(&[])),
     ("documentation", || {
-        let mut doc = command("cargo doc --locked --workspace --no-deps");
+        let mut doc = command("cargo doc --locked --workspace --all-features --no-deps");
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     }),
     // Unit tests, examples, doc tests, replay of the fuzz corpora, and the interop tests against Mosquitto.
-    ("tests", || run(&mut command("cargo test --locked --workspace"))),
+    ("tests", || run(&mut command("cargo test --locked --workspace --all-features"))),
     ("demo", || demo::run(&[])),
     ("benches compile", || run(&mut command("cargo bench --locked --workspace --no-run"))),
     ("fuzz targets compile", fuzz_targets_compile),
@@ -46,7 +46,7 @@ pub(crate) fn all(_: &[String]) -> Result<(), String> {
 /// `MSRV_RUSTC` names that compiler where rustup cannot fetch it.
 pub(crate) fn msrv(_: &[String]) -> Result<(), String> {
     let promised = env!("CARGO_PKG_RUST_VERSION");
-    let check = "cargo check --locked --workspace --all-targets --target-dir";
+    let check = "cargo check --locked --workspace --all-targets --all-features --target-dir";
     let target = target_dir().join("xtask").join("msrv");
     let (mut version, mut check) = match std::env::var_os("MSRV_RUSTC") {
         Some(rustc) => {

@@ -9,7 +9,7 @@ const SPLICE_FROM: usize = 512;
 
 /// What waits to be written, lent to the driver as a [`Buf`].
 ///
-/// Write [`chunk`](Buf::chunk) or [`chunks_vectored`](Buf::chunks_vectored) and [`advance`](Buf::advance) by what the
+/// Write [`chunk`](Buf::chunk) or `chunks_vectored` (feature `std`) and [`advance`](Buf::advance) by what the
 /// transport took; a partial write needs no other state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Outbox {
