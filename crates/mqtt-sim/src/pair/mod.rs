@@ -458,6 +458,9 @@ impl Pair {
     ///
     /// If the connection does not wait for it.
     pub fn accept(&mut self, clean_start: bool) {
+        if self.server.connection.is_closed() {
+            return; // The session stays with us.
+        }
         let session = self.stored.take().filter(|_| !clean_start);
         let connack: ConnAck = self.scenario.connack.clone();
         self.server.connection.accept(self.instant(), connack, session).expect("the server can accept");
@@ -492,5 +495,6 @@ fn assert_full_window<R: Role>(connection: &Connection<R>) {
     for taken in 0..window {
         let result = connection.publish(Instant::ZERO, message.clone());
         assert!(result.is_ok(), "the window takes {window} messages, not {taken}");
+        drop(connection.outbox().take());
     }
 }
