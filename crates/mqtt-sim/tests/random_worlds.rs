@@ -21,6 +21,8 @@ impl Random {
 struct World {
     random: Random,
     pair: Pair,
+    /// The applications do not read the last events of a connection: then some acknowledgements go unnoticed.
+    is_careless: bool,
     /// What each side has sent, in order: payload and QoS.
     sent: [Vec<(String, QoS)>; 2],
 }
@@ -43,7 +45,7 @@ impl World {
             it.server.outbox_limit = 1 + number(200) as usize;
         });
         let pair = scenario.connected();
-        Self { random, pair, sent: [Vec::new(), Vec::new()] }
+        Self { random, pair, is_careless: seed % 2 == 1, sent: [Vec::new(), Vec::new()] }
     }
 
     fn act(&mut self) {
@@ -91,13 +93,19 @@ impl World {
         }
         let window = [1, 2, 100][self.random.below(3) as usize];
         self.pair.scenario = self.pair.scenario.clone().receive_maximum(window, window);
+        let reads = (self.pair.client.reads, self.pair.server.reads);
+        if !self.is_careless {
+            (self.pair.client.reads, self.pair.server.reads) = (true, true);
+        }
         self.pair.reconnect(Memory::Both);
+        (self.pair.client.reads, self.pair.server.reads) = reads;
     }
 
     /// No more cuts: everything that was accepted gets done.
     fn finish(mut self, name: &str) {
+        self.cut();
         (self.pair.client.reads, self.pair.server.reads) = (true, true);
-        self.pair.reconnect(Memory::Both);
+        self.pair.run();
         for side in Side::BOTH {
             self.pair.acks_at_once(side, true);
         }
@@ -142,7 +150,11 @@ impl World {
                 assert!(firsts.is_sorted(), "{name}: {side:?} {qos}: {firsts:?}");
             }
             let finished = sent.iter().filter(|(_, qos)| *qos != QoS::AtMostOnce).count();
-            assert_eq!(self.pair.finished(side).len(), finished, "{name}: {side:?}");
+            let noticed = self.pair.finished(side).len();
+            assert!(
+                noticed == finished || self.is_careless && noticed < finished,
+                "{name}: {side:?} {noticed} {finished}"
+            );
         }
         self.pair.assert_quiet();
     }
