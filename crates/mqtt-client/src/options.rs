@@ -73,6 +73,7 @@ pub struct Options {
     pub(crate) session_expiry: Option<u32>,
     pub(crate) will: Option<Will>,
     pub(crate) receive_maximum: NonZeroU16,
+    pub(crate) send_maximum: Option<NonZeroU16>,
     pub(crate) maximum_packet_size: Option<NonZeroU32>,
     pub(crate) topic_alias_maximum: u16,
     pub(crate) request_response_information: bool,
@@ -116,6 +117,7 @@ impl Options {
             session_expiry: None,
             will: None,
             receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
+            send_maximum: None,
             maximum_packet_size: None,
             topic_alias_maximum: 16,
             request_response_information: false,
@@ -222,6 +224,14 @@ impl Options {
     #[must_use]
     pub fn receive_maximum(self, messages: NonZeroU16) -> Self {
         Self { receive_maximum: messages, ..self }
+    }
+
+    /// How many QoS 1 and 2 messages may be on the way to the server unacknowledged, within what it allows. Default: in 5.0
+    /// what the server allows; in 3.x, where it cannot say, 20, because Mosquitto closes the connection of a 3.x client that
+    /// has more than that at QoS 2 unfinished (its `max_inflight_messages`). More is faster over a long way.
+    #[must_use]
+    pub fn send_maximum(self, messages: NonZeroU16) -> Self {
+        Self { send_maximum: Some(messages), ..self }
     }
 
     /// The largest packet accepted from the server, in bytes. Default: no limit but the protocol's 256 MiB.

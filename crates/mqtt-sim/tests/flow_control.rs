@@ -33,6 +33,22 @@ fn a_full_window_gives_the_message_back() {
     }
 }
 
+#[test]
+fn our_own_window_holds_where_the_peer_cannot_say_its_own() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let config = Config { send_maximum: 2.try_into().unwrap(), ..Config::default() };
+        let mut server = Solo::accepted(Connect::new(version, Text::from_static("c")), config);
+        let now = server.instant();
+        let message = Message::new(TopicName::from_static("t"), "x").with_qos(QoS::AtLeastOnce);
+        server.connection.publish(now, message.clone()).unwrap();
+        server.connection.publish(now, message.clone()).unwrap();
+        let error = server.connection.publish(now, message.clone()).unwrap_err();
+        assert_eq!(error.kind(), &CommandError::Full);
+        server.feed(&[0x40, 2, 0, 1]);
+        server.connection.publish(now, message).unwrap();
+    }
+}
+
 // U5-4.9: quota comes back with PUBACK, PUBCOMP and PUBREC 0x80+, and not with PUBREC.
 #[test]
 fn pubrec_gives_no_quota_back_and_pubcomp_does() {

@@ -1,9 +1,14 @@
 //! The CONNECT packet that the options make.
 
+use core::num::NonZeroU16;
+
 use mqtt_proto::{Config, Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, Text, Version};
 
 use crate::backoff::Random;
 use crate::{Options, OptionsError};
+
+/// [`Options::send_maximum`] where the server cannot say its own: what Mosquitto bears.
+const SEND_MAXIMUM_3: NonZeroU16 = NonZeroU16::new(20).unwrap();
 
 /// The client id of the first connection.
 pub(crate) fn client_id(options: &Options, random: &mut Random) -> Result<Text, OptionsError> {
@@ -56,6 +61,10 @@ pub(crate) fn config(options: &Options) -> Config {
         handshake_timeout: options.connect_timeout,
         ping_timeout: options.ping_timeout,
         receive_maximum: options.receive_maximum,
+        send_maximum: options.send_maximum.unwrap_or(match options.version {
+            Version::V31 | Version::V311 => SEND_MAXIMUM_3,
+            Version::V5 => NonZeroU16::MAX,
+        }),
         maximum_packet_size: options.maximum_packet_size.map_or(PROTOCOL_MAXIMUM_PACKET_SIZE, |bytes| bytes.get()),
         topic_alias_maximum: if options.version == Version::V5 { options.topic_alias_maximum } else { 0 },
         ..Config::default()

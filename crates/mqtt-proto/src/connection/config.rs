@@ -23,6 +23,9 @@ pub struct Config {
     /// Receive Maximum (5.0 §3.1.2.11.3): QoS 1 and 2 messages the peer may have unfinished. In 3.x it cannot be announced
     /// and is not enforced. Default: 65,535. Each costs about 32 bytes while it is open.
     pub receive_maximum: NonZeroU16,
+    /// QoS 1 and 2 messages that we have unfinished at a time, within the peer's Receive Maximum. It is for 3.x, where a peer
+    /// cannot say how many it bears. Default: 65,535.
+    pub send_maximum: NonZeroU16,
     /// Maximum Packet Size (5.0 §3.1.2.11.4) in bytes, fixed header included, enforced as soon as the fixed header is
     /// there. In 3.x it is enforced without being announced. Default: 268,435,460, the protocol's own limit.
     pub maximum_packet_size: u32,
@@ -65,6 +68,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
             receive_maximum: NonZeroU16::MAX,
+            send_maximum: NonZeroU16::MAX,
             maximum_packet_size: PROTOCOL_MAXIMUM_PACKET_SIZE,
             maximum_connect_size: 65_536,
             topic_alias_maximum: 0,

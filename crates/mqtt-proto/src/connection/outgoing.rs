@@ -55,9 +55,13 @@ impl<R: Role> Connection<R> {
 
     fn has_room(&self, qos: QoS) -> bool {
         let outgoing = &self.session.outgoing;
-        let has_window =
-            || !outgoing.has_unsent() && outgoing.in_window() < self.peer.receive_maximum && outgoing.has_free_id();
+        let has_window = || !outgoing.has_unsent() && outgoing.in_window() < self.window() && outgoing.has_free_id();
         self.outbox_len() < self.config.outbox_limit.max(1) && (qos == QoS::AtMostOnce || has_window())
+    }
+
+    /// How many messages may be unfinished at a time.
+    fn window(&self) -> u16 {
+        self.peer.receive_maximum.min(self.config.send_maximum.get())
     }
 
     fn check_publish(&self, message: &Message) -> Result<(), CommandError> {
@@ -109,9 +113,7 @@ impl<R: Role> Connection<R> {
         if !self.session.outgoing.has_unsent() || self.check_open().is_err() {
             return;
         }
-        while self.session.outgoing.in_window() < self.peer.receive_maximum
-            && self.outbox_len() < self.config.outbox_limit.max(1)
-        {
+        while self.session.outgoing.in_window() < self.window() && self.outbox_len() < self.config.outbox_limit.max(1) {
             let Some((packet_id, dup, message)) = self.session.outgoing.next_unsent() else { return };
             // The payload is shared with the slot, which keeps it until it is acknowledged.
             let message = message.clone();
