@@ -15,6 +15,7 @@ use crate::session::{self, Session};
 /// Sends what the arguments say.
 pub(crate) async fn run(args: PublishArgs) -> Outcome {
     let report = Report { quiet: args.connection.quiet, debug: args.connection.debug };
+    let bind = args.connection.bind;
     // Read before anything is dialled: there is no connection to lose while a file or stdin is slow.
     let payload = match read(&args.source) {
         Ok(payload) => payload,
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: PublishArgs) -> Outcome {
         Ok(new) => new,
         Err(outcome) => return outcome,
     };
-    if let Err(outcome) = session.connect(driver, &mut interrupt).await {
+    if let Err(outcome) = session.connect(driver, bind, &mut interrupt).await {
         return outcome;
     }
     let handle = session.handle.clone();

@@ -1,6 +1,12 @@
 //! From arguments to a connected client, and what the user is told of its connection.
 
-use mqtt_tokio::{ConnectionEvent, Disconnect, Driver, Error, Events, Handle, Options, OptionsError, ReasonCode, new};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use mqtt_tokio::{
+    ConnectionEvent, Disconnect, Driver, Endpoint, Error, Events, Handle, Options, OptionsError, ReasonCode, new,
+};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinHandle;
 
 use crate::args::{ClientId, ConnectionArgs, Target};
@@ -31,8 +37,16 @@ impl Session {
     }
 
     /// Connects. The first connection is tried once; its failure, or a signal meanwhile, is the outcome of the program.
-    pub(crate) async fn connect(&self, driver: Driver, interrupt: &mut Interrupt) -> Result<(), Outcome> {
-        tokio::spawn(mqtt_tokio::drive(driver, mqtt_tokio::dial));
+    pub(crate) async fn connect(
+        &self,
+        driver: Driver,
+        bind: Option<IpAddr>,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Outcome> {
+        match bind {
+            None => tokio::spawn(mqtt_tokio::drive(driver, mqtt_tokio::dial)),
+            Some(address) => tokio::spawn(mqtt_tokio::drive(driver, move |server| dial_from(address, server))),
+        };
         tokio::select! {
             connected = self.handle.connected() => match connected {
                 Ok(_) => Ok(()),
@@ -88,6 +102,9 @@ pub(crate) fn options(args: ConnectionArgs, connect: ConnectProperties) -> Resul
         ClientId::Given(id) => options.client_id(id.as_str()),
         ClientId::Prefix(prefix) => options.client_id(format!("{prefix}{}", std::process::id())),
     };
+    if let Some(messages) = args.send_maximum {
+        options = options.send_maximum(messages);
+    }
     if let Some(username) = args.username {
         options = options.username(username.as_str());
     }
@@ -119,6 +136,27 @@ pub(crate) fn options(args: ConnectionArgs, connect: ConnectProperties) -> Resul
         options = options.user_property(name.as_str(), value.as_str());
     }
     Ok(options)
+}
+
+/// Opens a TCP connection from `local` to the first address of the server that can be reached from there.
+async fn dial_from(local: IpAddr, server: Endpoint) -> io::Result<TcpStream> {
+    let reachable = async {
+        let mut result = Err(io::Error::other(format!("the server has no address of the kind of {local}")));
+        for address in lookup_host((server.host.as_str(), server.port)).await? {
+            if address.is_ipv4() != local.is_ipv4() {
+                continue;
+            }
+            let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.bind(SocketAddr::new(local, 0))?;
+            socket.set_nodelay(true)?;
+            result = socket.connect(address).await;
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    };
+    tokio::time::timeout(server.timeout, reachable).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Tells what happens to the connection. How the first attempt ends is told by [`Session::connect`].

@@ -1,5 +1,8 @@
 //! The options that both commands have: where to connect, as whom, and in which version.
 
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
 use bytes::Bytes;
 use mqtt_tokio::{Message, QoS, Text, TopicName, Version, Will};
 
@@ -10,12 +13,16 @@ use crate::properties::PropertyArgs;
 #[derive(Debug)]
 pub(crate) struct ConnectionArgs {
     pub(crate) target: Target,
+    /// The address of this machine to connect from.
+    pub(crate) bind: Option<IpAddr>,
     pub(crate) version: Version,
     pub(crate) client_id: ClientId,
     pub(crate) username: Option<Text>,
     pub(crate) password: Option<Bytes>,
     /// Seconds; 0 is none.
     pub(crate) keep_alive: u16,
+    /// Messages of ours that are unacknowledged at a time; `None` leaves it to the client.
+    pub(crate) send_maximum: Option<NonZeroU16>,
     pub(crate) clean: bool,
     /// Seconds; `u32::MAX` is for ever. `None`: the session ends with this program (or, in MQTT 3.x, is not timed).
     pub(crate) session_expiry: Option<u32>,
@@ -53,6 +60,7 @@ pub(super) struct Draft {
     url: Option<String>,
     /// The topic of `-L`, as it stands in the URL.
     pub(super) url_topic: Option<String>,
+    bind: Option<IpAddr>,
     no_tls: bool,
     version: Option<Version>,
     /// The first option seen that exists in MQTT 5 alone.
@@ -61,6 +69,7 @@ pub(super) struct Draft {
     username: Option<Text>,
     password: Option<Bytes>,
     keep_alive: Option<u16>,
+    send_maximum: Option<NonZeroU16>,
     persistent: bool,
     session_expiry: Option<u32>,
     will_topic: Option<TopicName>,
@@ -79,6 +88,13 @@ impl Draft {
             "-h" | "--host" => self.host = Some(reader.string()?),
             "-p" | "--port" => self.port = Some(reader.number("a port", 1..=65535)?),
             "-L" | "--url" => self.take_url(reader)?,
+            "-A" => {
+                let value = reader.string()?;
+                let address = value.parse().map_err(|_| {
+                    reader.error(format_args!("takes an IP address of this machine to connect from, not '{value}'"))
+                })?;
+                self.bind = Some(address);
+            }
             "--no-tls" => self.no_tls = true,
             // The adapter always sets TCP_NODELAY: there is nothing to turn on.
             "--nodelay" => {}
@@ -93,6 +109,7 @@ impl Draft {
                 self.set_client_id(id, reader)?;
             }
             "-k" | "--keepalive" => self.keep_alive = Some(reader.number("seconds", 0..=65535)?),
+            "-M" => self.send_maximum = Some(reader.number("a count of messages", NonZeroU16::MIN..=NonZeroU16::MAX)?),
             "-c" | "--disable-clean-session" => self.persistent = true,
             "-x" => {
                 self.session_expiry = Some(session_expiry(reader)?);
@@ -213,11 +230,13 @@ impl Draft {
         };
         let connection = ConnectionArgs {
             target,
+            bind: self.bind,
             version,
             client_id,
             username: self.username,
             password: self.password,
             keep_alive: self.keep_alive.unwrap_or(60),
+            send_maximum: self.send_maximum,
             clean: !self.persistent,
             session_expiry,
             will,

@@ -34,8 +34,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("--unix", "Unix sockets are not supported yet; this version connects over TCP"),
     ("-S", "DNS service records are not looked up; give the broker with -h and -p"),
     ("-o", "options files are not read; write the options on the command line"),
-    ("-A", "binding to a local address is not supported yet; the system chooses it"),
-    ("-M", "the client fits its window to what the broker announces; -D connect receive-maximum limits the other way"),
     ("--random-filter", "random filtering is not supported; filter what is printed instead"),
     ("-w", WATCH),
     ("--watch", WATCH),

@@ -122,6 +122,24 @@ fn no_line_is_lost_when_the_connection_breaks() {
     assert_eq!(broker.join(), lines);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_comes_from_the_address_that_the_user_names() {
+    let broker = Broker::start(|listener| {
+        let (mut peer, _) = Peer::accept(listener);
+        peer.send(Packet::ConnAck(ConnAck::new(false, ReasonCode::SUCCESS)));
+        peer.receive_publish();
+        peer.expect_disconnect();
+        peer.address()
+    });
+    // All of 127/8 is this machine on Linux.
+    run(&format!("pub -h 127.0.0.1 -p {} -A 127.0.0.9 -t a -m x", broker.port)).assert(0, &[]);
+    assert_eq!(broker.join().to_string(), "127.0.0.9");
+
+    let finished = run("pub -h 127.0.0.1 -A ::1 -t a -m x");
+    finished.assert(2, &["no address of the kind of ::1"]);
+}
+
 #[test]
 fn a_message_is_repeated_as_often_as_asked() {
     let broker = Broker::start(|listener| {

@@ -1,7 +1,7 @@
 //! A broker of the test's own that does what the test's script says, and the program under test.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -119,6 +119,11 @@ impl Peer {
             other => panic!("not a SUBSCRIBE: {other:?}"),
         }
         peer
+    }
+
+    /// Where the program connects from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.stream.peer_addr().unwrap().ip()
     }
 
     pub(crate) fn send(&mut self, packet: Packet) {
