@@ -332,3 +332,66 @@ fn a_closed_connection_has_no_timers() {
         assert_eq!(pair.next(), None);
     }
 }
+
+/// Writes so many bytes each second, and returns how many seconds the client lived of `seconds`.
+fn upload(client: &mut Solo<mqtt_proto::Client>, each_second: usize, seconds: u64) -> u64 {
+    use bytes::Buf;
+    for second in 1..=seconds {
+        let now = Instant::from_millis(second * 1_000);
+        client.connection.handle_timeout(now);
+        if client.connection.is_closed() {
+            return second;
+        }
+        let outbox = client.connection.outbox();
+        for _ in 0..each_second {
+            if outbox.has_remaining() {
+                outbox.advance(1);
+            }
+        }
+    }
+    seconds
+}
+
+fn uploading(keep_alive: u16, size: usize) -> Solo<mqtt_proto::Client> {
+    let connect = with_keep_alive(Version::V311, keep_alive);
+    let connack = mqtt_proto::ConnAck::new(false, mqtt_proto::ReasonCode::SUCCESS);
+    let mut client = Solo::dialling(connect, Config::default(), Session::new()).welcome(connack);
+    let message = mqtt_proto::Message::new(mqtt_proto::TopicName::from_static("t"), vec![0; size]);
+    client.connection.publish(Instant::ZERO, message).unwrap();
+    client
+}
+
+// Found by thinking of 100 MB over 1 MB/s: PINGREQ waits behind the message, and its answer cannot come in time.
+#[test]
+fn a_slow_upload_does_not_kill_the_link() {
+    let mut client = uploading(10, 100_000);
+    assert_eq!(upload(&mut client, 1_000, 105), 105);
+    // All is out, and still nothing comes: the server had two periods at most.
+    let end = upload(&mut client, 1_000, 300);
+    assert!((105..=125).contains(&end), "{end}");
+}
+
+#[test]
+fn an_upload_that_does_not_move_is_found_in_time() {
+    let mut client = uploading(10, 100_000);
+    assert_eq!(upload(&mut client, 0, 300), 19, "8.75 s, and ten more");
+}
+
+// bugs.tsv 79
+#[test]
+fn the_server_waits_for_a_large_packet_as_long_as_it_grows_by_kilobytes() {
+    let mut server = Solo::accepted(with_keep_alive(Version::V311, 10), Config::default());
+    server.feed(&[0x30, 0xFF, 0xFF, 0x7F, 0, 1, b't']);
+    for second in 1..100 {
+        server.now = second * 1_000;
+        server.connection.handle_timeout(server.instant());
+        server.feed(&[0; 100]);
+        assert!(server.connection.is_open(), "{second}");
+    }
+    for second in 100..130 {
+        server.now = second * 1_000;
+        server.connection.handle_timeout(server.instant());
+        server.feed(&[0]);
+    }
+    assert!(server.connection.is_closed());
+}

@@ -277,6 +277,7 @@ impl<R: super::Role> Connection<R> {
 
     pub(crate) fn send_ping(&mut self) {
         if !self.timers.is_set(Timer::PingResponse) {
+            self.ping_waits_behind = (self.outbox_len() > 0).then(|| self.outbox.written());
             self.arm_ping_response();
         }
         // Two bytes, within any Maximum Packet Size that lets a client do anything at all.
@@ -291,10 +292,19 @@ impl<R: super::Role> Connection<R> {
         self.timers.set(Timer::PingResponse, self.now + timeout);
     }
 
+    /// When the period began that has just ended, PINGREQ stood behind other bytes, and the transport has taken some: a large
+    /// message on a slow link. Then the server gets another period, the last of them after PINGREQ is out.
+    fn ping_was_on_its_way(&mut self) -> bool {
+        let written = self.outbox.written();
+        let has_moved = self.ping_waits_behind.is_some_and(|before| before != written);
+        self.ping_waits_behind = (self.outbox_len() > 0).then_some(written);
+        has_moved
+    }
+
     /// Nothing has come since PINGREQ. If the application has not let anything in, that says nothing about the link: wait
     /// once more, and once again after it lets input in.
     pub(crate) fn server_is_silent(&mut self) {
-        if self.may_be_our_fault() {
+        if self.may_be_our_fault() || self.ping_was_on_its_way() {
             self.arm_ping_response();
         } else {
             self.close(Closed::TimedOut(Timer::PingResponse));

@@ -9,6 +9,9 @@ use super::{Connection, Phase, Role, Timer, rules, server};
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP up to this length has no properties, and is read without sharing its bytes.
 const BARE_ACK: usize = 6;
 
+/// So many bytes of an unfinished packet show that a client is alive.
+const TAIL_WORTH_A_PACKET: usize = 1_024;
+
 /// Whole frames at the front of the input.
 struct Batch {
     len: usize,
@@ -37,6 +40,7 @@ impl<R: Role> Connection<R> {
             }
         }
         self.input_left = input.len();
+        self.credit_tail();
         before - input.len()
     }
 
@@ -45,6 +49,16 @@ impl<R: Role> Connection<R> {
         self.last_received = self.now;
         if self.timers.is_set(Timer::PingResponse) {
             self.arm_ping_response();
+        }
+    }
+
+    /// A client that sends a large packet over a slow link cannot send PINGREQ meanwhile. Each full kilobyte of it counts as
+    /// a packet for the keep alive; less does not, or one byte at a time would keep a connection for ever.
+    fn credit_tail(&mut self) {
+        self.tail_credited = self.tail_credited.min(self.input_left);
+        if !R::IS_CLIENT && self.phase == Phase::Open && self.input_left >= self.tail_credited + TAIL_WORTH_A_PACKET {
+            self.tail_credited = self.input_left;
+            self.arm_server_keep_alive();
         }
     }
 

@@ -103,6 +103,10 @@ pub struct Connection<R: Role> {
     timers: Timers,
     /// The application has let input wait and nothing has come since: the peer's silence says nothing yet.
     input_waited: bool,
+    /// What the transport had taken when the PINGRESP deadline was set, if PINGREQ had to wait for more.
+    ping_waits_behind: Option<u64>,
+    /// Bytes of an unfinished packet for which the server's keep alive has been put off.
+    tail_credited: usize,
     /// The application lets nothing in.
     is_held: bool,
     keep_alive: Duration,
@@ -305,6 +309,8 @@ impl<R: Role> Connection<R> {
             input_left: 0,
             timers: Timers::default(),
             input_waited: false,
+            ping_waits_behind: None,
+            tail_credited: 0,
             is_held: false,
             keep_alive: Duration::ZERO,
             own: Limits::UNLIMITED,

@@ -21,6 +21,8 @@ pub struct Outbox {
     gaps: usize,
     /// The sum of all splices' bytes.
     spliced: usize,
+    /// Bytes written so far.
+    written: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +52,13 @@ impl Outbox {
     /// Takes everything out, for a driver that cannot keep the connection borrowed while it writes.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        core::mem::take(self)
+        let written = self.written + self.remaining() as u64;
+        core::mem::replace(self, Self { written, ..Self::default() })
+    }
+
+    /// Bytes that the transport has taken so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Bytes of `small` before the first splice.
@@ -102,6 +110,7 @@ impl Buf for Outbox {
     /// If `count` is more than what remains.
     fn advance(&mut self, mut count: usize) {
         assert!(count <= self.remaining(), "cannot advance past the end of the outbox");
+        self.written += count as u64;
         while let Some(splice) = self.splices.front_mut() {
             let step = splice.gap.min(count);
             splice.gap -= step;
