@@ -353,7 +353,7 @@ fn every_message_arrives_exactly_once_wherever_the_link_is_cut_twice() {
                 for one in 0.. {
                     let mut was_cut = false;
                     // The second cut falls into CONNECT, CONNACK or what is sent again.
-                    for two in (0..64).step_by(7) {
+                    for two in (0..64).step_by(13) {
                         let (mut pair, cut) = cut_twice(version, [(first, one), (second, two)], late);
                         was_cut = cut;
                         for side in Side::BOTH {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 use mqtt_proto::{
-    Ack, Closed, Connection, Delivery, Message, ReasonCode, Role, SubscribeRequest, Token, UnsubscribeRequest,
+    Ack, Change, Closed, Connection, Delivery, Message, ReasonCode, Role, SubscribeRequest, Token, UnsubscribeRequest,
 };
 
 /// One end of a [`Pair`](super::Pair): its connection, and what its application knows and does.
@@ -29,6 +29,8 @@ pub struct End<R: Role> {
     pub subscribes: VecDeque<SubscribeRequest>,
     /// Server: requests without an answer.
     pub unsubscribes: VecDeque<UnsubscribeRequest>,
+    /// The journal of its session, if its configuration keeps one: stored before anything is sent.
+    pub stored: Vec<Change>,
     pub(super) input: BytesMut,
     pub(super) has_ended: bool,
 }
@@ -46,9 +48,15 @@ impl<R: Role> End<R> {
             closed: None,
             subscribes: VecDeque::new(),
             unsubscribes: VecDeque::new(),
+            stored: Vec::new(),
             input: BytesMut::new(),
             has_ended: false,
         }
+    }
+
+    /// Makes the changes of the session durable.
+    pub(super) fn store(&mut self) {
+        self.stored.extend(core::iter::from_fn(|| self.connection.poll_change()));
     }
 
     /// The next connection: what the application knows stays.

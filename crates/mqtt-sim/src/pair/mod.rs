@@ -16,6 +16,7 @@
 //! assert_eq!(pair.server.received, ["hello"]);
 //! ```
 
+mod application;
 pub mod describe;
 mod end;
 mod scenario;
@@ -23,11 +24,10 @@ mod solo;
 mod wire;
 
 use mqtt_proto::{
-    Ack, Client, ClientEvent, CommandError, ConnAck, Connection, Instant, Message, PublishError, QoS, ReasonCode, Role,
-    Server, ServerEvent, Session, Subscribe, Subscription, Token, TopicFilter, TopicName,
+    Ack, Client, CommandError, Connection, Instant, Message, PublishError, QoS, ReasonCode, Role, Server, Session,
+    Subscribe, Subscription, Token, TopicFilter, TopicName,
 };
 
-use describe::Describe;
 pub use end::End;
 pub use scenario::{Memory, Scenario};
 pub use solo::Solo;
@@ -238,7 +238,9 @@ impl Pair {
                 let ack: Ack = self.server.acks.remove(index).expect(owed);
                 if let (Some(stored), false) = (&mut self.stored, self.scenario.has_accepted) {
                     // Between connections the server's session is not in a connection.
-                    return stored.ack(ack);
+                    stored.ack(ack);
+                    self.server.stored.extend(core::iter::from_fn(|| stored.poll_change()));
+                    return;
                 }
                 self.server.connection.ack(now, ack).expect("a valid acknowledgement");
             }
@@ -296,17 +298,37 @@ impl Pair {
         (self.up.is_dead, self.down.is_dead) = (true, true);
     }
 
+    /// What one end sends from now on is lost; it stores what it must before that.
+    pub fn mute(&mut self, side: Side) {
+        match side {
+            Side::Client => self.up.is_dead = true,
+            Side::Server => self.down.is_dead = true,
+        }
+    }
+
+    /// One end loses everything but what it has stored, and the link comes back. Its configuration must keep a journal.
+    pub fn crash(&mut self, side: Side) {
+        self.cut();
+        let restored = match side {
+            Side::Client => Session::import(self.client.stored.iter().cloned()),
+            Side::Server => Session::import(self.server.stored.iter().cloned()),
+        };
+        match side {
+            Side::Client => self.keep_server_session(),
+            Side::Server => self.stored = Some(restored.clone()),
+        }
+        let session = match side {
+            Side::Client => restored,
+            Side::Server => self.client.connection.clone().into_session(),
+        };
+        self.reconnect_as(session);
+    }
+
     /// A new link, with a CONNECT that asks for the session (or not: `clean_start` of the scenario), and with what each end
     /// remembers of it. The old link is cut first.
     pub fn reconnect(&mut self, memory: Memory) {
         self.cut();
-        let now = self.instant();
-        let was_open = self.stored.is_none() && self.scenario.has_accepted;
-        let server = Connection::<Server>::listen(now, self.scenario.server.clone());
-        let server = core::mem::replace(&mut self.server.connection, server);
-        if was_open {
-            self.stored = Some(server.into_session());
-        }
+        self.keep_server_session();
         if matches!(memory, Memory::Client | Memory::Neither) {
             self.stored = None;
         }
@@ -316,6 +338,13 @@ impl Pair {
             Memory::Neither => Session::new(),
         };
         self.reconnect_as(session);
+    }
+
+    /// The server's application takes the session out of a connection that was open.
+    fn keep_server_session(&mut self) {
+        if self.scenario.has_accepted {
+            self.stored = Some(self.server.connection.clone().into_session());
+        }
     }
 
     /// As [`reconnect`](Self::reconnect), with this session of the client. The server keeps what it has.
@@ -368,6 +397,8 @@ impl Pair {
     }
 
     fn flush(&mut self) -> usize {
+        self.client.store();
+        self.server.store();
         let sent = self.up.send(self.now, self.client.connection.outbox());
         for line in &sent {
             self.down.answered(line);
@@ -391,80 +422,6 @@ impl Pair {
     fn note(&mut self, side: Side, is_packet: bool, line: &str) {
         let line = format!("{}: {line}", side.name());
         self.log.push(Entry { at: self.now, is_packet, line });
-    }
-
-    fn read_client(&mut self) -> usize {
-        let mut count = 0;
-        while let Some(event) = self.client.reads.then(|| self.client.connection.poll_event()).flatten() {
-            count += 1;
-            self.note(Side::Client, false, &event.describe());
-            let client = &mut self.client;
-            match event {
-                ClientEvent::Message(delivery) => {
-                    if let Some(ack) = client.take(delivery) {
-                        client.connection.ack(Instant::from_millis(self.now), ack).expect("a valid acknowledgement");
-                    }
-                }
-                ClientEvent::Acknowledged(it) => client.finished.push((it.token, it.reason)),
-                ClientEvent::Unacknowledged { token, message } => client.lost.push((token, message)),
-                ClientEvent::Closed(closed) => client.closed = Some(closed),
-                ClientEvent::Connected(_)
-                | ClientEvent::Subscribed { .. }
-                | ClientEvent::Unsubscribed { .. }
-                | ClientEvent::Auth(_) => {}
-            }
-        }
-        count
-    }
-
-    fn read_server(&mut self) -> usize {
-        let mut count = 0;
-        while let Some(event) = self.server.reads.then(|| self.server.connection.poll_event()).flatten() {
-            count += 1;
-            self.note(Side::Server, false, &event.describe());
-            let now = Instant::from_millis(self.now);
-            let server = &mut self.server;
-            match event {
-                ServerEvent::Connect(connect) if self.scenario.accepts => {
-                    self.accept(connect.clean_start);
-                }
-                ServerEvent::Message(delivery) => {
-                    if let Some(ack) = server.take(delivery) {
-                        server.connection.ack(now, ack).expect("a valid acknowledgement");
-                    }
-                }
-                ServerEvent::Acknowledged(it) => server.finished.push((it.token, it.reason)),
-                ServerEvent::Subscribe(request) if self.scenario.grants => {
-                    let subscriptions = &request.subscribe.subscriptions;
-                    let granted: Vec<_> = subscriptions.iter().map(|it| ReasonCode(it.qos as u8)).collect();
-                    server.connection.suback(now, request, &granted).expect("a valid answer");
-                }
-                ServerEvent::Unsubscribe(request) if self.scenario.grants => {
-                    let done = vec![ReasonCode::SUCCESS; request.unsubscribe.filters.len()];
-                    server.connection.unsuback(now, request, &done).expect("a valid answer");
-                }
-                ServerEvent::Subscribe(request) => server.subscribes.push_back(request),
-                ServerEvent::Unsubscribe(request) => server.unsubscribes.push_back(request),
-                ServerEvent::Closed(closed) => server.closed = Some(closed),
-                ServerEvent::Connect(_) | ServerEvent::Auth(_) => {}
-            }
-        }
-        count
-    }
-
-    /// The server's application lets the client in, with what it has stored unless the client wants to start anew.
-    ///
-    /// # Panics
-    ///
-    /// If the connection does not wait for it.
-    pub fn accept(&mut self, clean_start: bool) {
-        if self.server.connection.is_closed() {
-            return; // The session stays with us.
-        }
-        let session = self.stored.take().filter(|_| !clean_start);
-        let connack: ConnAck = self.scenario.connack.clone();
-        self.server.connection.accept(self.instant(), connack, session).expect("the server can accept");
-        self.scenario.has_accepted = true;
     }
 }
 
@@ -494,7 +451,8 @@ fn assert_full_window<R: Role>(connection: &Connection<R>) {
     let window = connection.limits().receive_maximum.min(100);
     for taken in 0..window {
         let result = connection.publish(Instant::ZERO, message.clone());
-        assert!(result.is_ok(), "the window takes {window} messages, not {taken}");
+        assert!(result.is_ok(), "the window takes {window} messages, not {taken}: {result:?}");
+        while connection.poll_change().is_some() {}
         drop(connection.outbox().take());
     }
 }
