@@ -156,14 +156,13 @@ impl Subscriptions {
 
     /// Adds to `out` whom the message is for, each once.
     pub(crate) fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
-        let mut named = false;
+        let before = out.len();
         for identifier in message.properties().subscription_identifiers() {
             if let Some(id) = self.by_identifier.get(&identifier) {
-                named = true;
                 self.route_named(*id, message, out);
             }
         }
-        if named {
+        if out.len() > before {
             return;
         }
         for (filter, subscribers) in &self.by_filter {
@@ -173,15 +172,14 @@ impl Subscriptions {
         }
     }
 
+    /// An identifier counts only if the topic fits: a session that an earlier process left uses the same numbers for other
+    /// filters.
     fn route_named(&self, id: SubscriberId, message: &Message, out: &mut Vec<SubscriberId>) {
-        add_all(out, &[id]);
         let Some(wanted) = self.wanted.get(&id) else { return };
         for subscription in &wanted.subscribe.subscriptions {
-            match self.by_filter.get(&subscription.filter) {
-                Some(sharers) if sharers.len() > 1 && subscription.filter.matches(&message.topic) => {
-                    add_all(out, sharers)
-                }
-                Some(_) | None => {}
+            if subscription.filter.matches(&message.topic) {
+                add_all(out, &[id]);
+                add_all(out, self.by_filter.get(&subscription.filter).map_or(&[], Vec::as_slice));
             }
         }
     }

@@ -41,6 +41,15 @@ fn each_subscribe_call_has_an_identifier_that_routes_its_messages() {
 }
 
 #[test]
+fn an_identifier_from_an_earlier_process_does_not_misroute() {
+    let mut world = World::connected(options());
+    let one = world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
+    assert_eq!(deliver(&mut world, "old", &[1]), []);
+    assert_eq!(deliver(&mut world, "a", &[9]), [one]);
+}
+
+#[test]
 fn without_identifiers_filters_decide() {
     for version in [Version::V31, Version::V311] {
         let mut world = World::connected(options().version(version));
