@@ -1,0 +1,4 @@
+//! See `mqtt_sim::checks::filter`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| mqtt_sim::checks::filter(input));
