@@ -149,6 +149,10 @@ impl Connection<Client> {
         // A 3.1 server has no way to say whether it kept the session: unfinished messages go out again, as in its time.
         let is_resumed = connack.session_present || (self.version == Version::V31 && !self.clean_start);
         self.phase = Phase::Open;
+        if is_resumed && !self.session.exists {
+            // A 3.1 session of which only the server knows anything: for the journal it begins here.
+            self.session.cleared();
+        }
         self.session.exists = true;
         self.arm_client_keep_alive();
         self.events.push_back(ClientEvent::Connected(connack));
