@@ -52,6 +52,15 @@ pub(crate) enum ClientId {
     Prefix(Text),
 }
 
+/// The options of the will while they are being read.
+#[derive(Debug, Default)]
+struct WillDraft {
+    topic: Option<TopicName>,
+    payload: Option<Bytes>,
+    qos: Option<QoS>,
+    retain: bool,
+}
+
 /// The same options while they are being read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -72,10 +81,7 @@ pub(super) struct Draft {
     send_maximum: Option<NonZeroU16>,
     persistent: bool,
     session_expiry: Option<u32>,
-    will_topic: Option<TopicName>,
-    will_payload: Option<Bytes>,
-    will_qos: Option<QoS>,
-    will_retain: bool,
+    will: WillDraft,
     debug: bool,
     quiet: bool,
     pub(super) properties: PropertyArgs,
@@ -122,10 +128,10 @@ impl Draft {
             }
             "-d" | "--debug" => self.debug = true,
             "--quiet" => self.quiet = true,
-            "--will-topic" => self.will_topic = Some(reader.topic()?),
-            "--will-payload" => self.will_payload = Some(reader.bytes()?),
-            "--will-qos" => self.will_qos = Some(reader.qos()?),
-            "--will-retain" => self.will_retain = true,
+            "--will-topic" => self.will.topic = Some(reader.topic()?),
+            "--will-payload" => self.will.payload = Some(reader.bytes()?),
+            "--will-qos" => self.will.qos = Some(reader.qos()?),
+            "--will-retain" => self.will.retain = true,
             _ => return Ok(false),
         }
         Ok(true)
@@ -199,35 +205,11 @@ impl Draft {
             (Version::V5, seconds) => seconds,
         };
         let client_id = self.client_id.unwrap_or(ClientId::Any);
-        if !matches!(client_id, ClientId::Given(_)) {
-            if self.persistent {
-                return Err(UsageError::new("-c needs a client id (-i): the broker keeps the session under that name"));
-            }
-            if session_expiry == Some(u32::MAX) {
-                return Err(UsageError::new("a session that never expires needs a client id (-i) to be found again"));
-            }
+        check_session(&client_id, self.persistent, session_expiry)?;
+        if properties.connect.authentication_data.is_some() && properties.connect.authentication_method.is_none() {
+            return Err(UsageError::new("-D connect authentication-data needs -D connect authentication-method"));
         }
-        let will = match self.will_topic {
-            Some(topic) => {
-                let message = Message::new(topic, self.will_payload.unwrap_or_default())
-                    .with_qos(self.will_qos.unwrap_or(QoS::AtMostOnce))
-                    .with_retain(self.will_retain);
-                let message = std::mem::take(&mut properties.will).apply(message);
-                Some(Will { message, delay_interval: properties.will_delay_interval.unwrap_or(0) })
-            }
-            None => {
-                let given = [
-                    ("--will-payload", self.will_payload.is_some()),
-                    ("--will-qos", self.will_qos.is_some()),
-                    ("--will-retain", self.will_retain),
-                    ("-D will", properties.will_delay_interval.is_some() || !properties.will.is_empty()),
-                ];
-                if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
-                    return Err(UsageError(format!("{option} needs --will-topic, the topic of the will")));
-                }
-                None
-            }
-        };
+        let will = self.will.finish(&mut properties)?;
         let connection = ConnectionArgs {
             target,
             bind: self.bind,
@@ -245,6 +227,40 @@ impl Draft {
         };
         Ok((connection, properties))
     }
+}
+
+impl WillDraft {
+    fn finish(self, properties: &mut PropertyArgs) -> Result<Option<Will>, UsageError> {
+        let Some(topic) = self.topic else {
+            let given = [
+                ("--will-payload", self.payload.is_some()),
+                ("--will-qos", self.qos.is_some()),
+                ("--will-retain", self.retain),
+                ("-D will", properties.will_delay_interval.is_some() || !properties.will.is_empty()),
+            ];
+            return match given.iter().find(|(_, given)| *given) {
+                Some((option, _)) => Err(UsageError(format!("{option} needs --will-topic, the topic of the will"))),
+                None => Ok(None),
+            };
+        };
+        let message = Message::new(topic, self.payload.unwrap_or_default())
+            .with_qos(self.qos.unwrap_or(QoS::AtMostOnce))
+            .with_retain(self.retain);
+        let message = std::mem::take(&mut properties.will).apply(message);
+        Ok(Some(Will { message, delay_interval: properties.will_delay_interval.unwrap_or(0) }))
+    }
+}
+
+/// A session that outlives the program must be found again by a client id.
+fn check_session(client_id: &ClientId, is_persistent: bool, expiry: Option<u32>) -> Result<(), UsageError> {
+    let is_known = matches!(client_id, ClientId::Given(id) if !id.is_empty());
+    if is_persistent && !is_known {
+        return Err(UsageError::new("-c needs a client id (-i): the broker keeps the session under that name"));
+    }
+    if expiry == Some(u32::MAX) && !is_known {
+        return Err(UsageError::new("a session that never expires needs a client id (-i) to be found again"));
+    }
+    Ok(())
 }
 
 fn target(url: Option<String>, host: Option<String>, port: Option<u16>, no_tls: bool) -> Result<Target, UsageError> {

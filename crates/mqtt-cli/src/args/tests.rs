@@ -168,6 +168,7 @@ fn every_mistake_is_answered_with_the_option_the_rule_and_the_remedy() {
         ("pub -t a -n -k x", "-k takes seconds from 0 to 65535, not 'x'"),
         ("pub -t a -n -V 4", "-V takes mqttv31, mqttv311 or mqttv5 (or 31, 311, 5), not '4'"),
         ("pub -t a -n -c", "-c needs a client id (-i)"),
+        ("sub -t a -D connect authentication-data x", "needs -D connect authentication-method"),
         ("pub -t a -n -c -I b", "-c needs a client id (-i)"),
         ("pub -t a -n -x -1", "needs a client id (-i)"),
         ("pub -t a -n -x soon", "-x takes seconds from 0 to 4294967295, or -1 or ∞ for never, not 'soon'"),

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 
 use crate::support::{Broker, Peer, finish, mqtt, run};
-use mqtt_proto::{Packet, ReasonCode, SubAck};
+use mqtt_proto::{Disconnect, Packet, ReasonCode, SubAck};
 
 const GRANTED: ReasonCode = ReasonCode::SUCCESS;
 
@@ -160,6 +160,18 @@ fn a_signal_ends_it_with_a_good_bye() {
         finish(child).assert(0, &[]);
         broker.join();
     }
+}
+
+#[test]
+fn a_session_that_another_client_takes_over_is_code_2_and_not_fought_for() {
+    let broker = Broker::start(|listener| {
+        let mut peer = Peer::subscribe(listener, &[GRANTED]);
+        peer.send(Packet::Disconnect(Disconnect::new(ReasonCode::SESSION_TAKEN_OVER)));
+        peer.receive()
+    });
+    let finished = run(&format!("sub -h 127.0.0.1 -p {} -V 5 -t a -i me", broker.port));
+    finished.assert(2, &["mqtt: the server ended the connection: 0x8E session taken over"]);
+    assert_eq!(broker.join(), None);
 }
 
 #[test]
