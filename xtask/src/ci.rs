@@ -4,14 +4,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::shell::{command, output, run, target_dir};
-use crate::{demo, no_std, readme};
+use crate::{conformance, demo, no_std, readme};
 
 type Step = fn() -> Result<(), String>;
 
 /// Cheap and often broken first.
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("format", || run(&mut command("cargo fmt --all --check"))),
     ("readme", || readme::run(&["--check".to_owned()])),
+    ("conformance", || conformance::run(&["--check".to_owned()])),
     ("clippy", || run(&mut command("cargo clippy --locked --workspace --all-targets --all-features -- -D warnings"))),
     ("no-std", || no_std::prove(&[])),
     ("documentation", || {

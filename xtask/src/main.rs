@@ -3,6 +3,7 @@
 //! Every command that a task starts is printed first, so that it can be copied and run by itself.
 
 mod ci;
+mod conformance;
 mod demo;
 mod no_std;
 mod readme;
@@ -13,8 +14,13 @@ use std::process::ExitCode;
 type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
-const TASKS: [(&str, &str, Task); 6] = [
+const TASKS: [(&str, &str, Task); 7] = [
     ("ci", "every check, in order, stopping at the first failure", ci::all),
+    (
+        "conformance",
+        "check the statements of the standards and write their matrix; --check only compares",
+        conformance::run,
+    ),
     ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
     ("fuzz", "fuzz TARGET [SECONDS]: needs `cargo install --locked cargo-fuzz`", ci::fuzz),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
@@ -30,7 +36,7 @@ fn main() -> ExitCode {
     let Some((_, _, task)) = TASKS.iter().find(|(known, _, _)| *known == name) else {
         eprintln!("usage: cargo xtask TASK\n");
         for (name, what, _) in TASKS {
-            eprintln!("  {name:8} {what}");
+            eprintln!("  {name:11} {what}");
         }
         return ExitCode::from(1);
     };

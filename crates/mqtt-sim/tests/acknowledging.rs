@@ -46,6 +46,7 @@ where
 }
 
 // The table of `outgoing.rs`, cell by cell, for both roles. MQTT-2.2.1-5; MQTT-2.3.1-6 of 3.1.1.
+// MQTT-4.3.3-4, U5-3.6.2.1
 #[test]
 fn every_answer_in_every_state() {
     for version in VERSIONS {

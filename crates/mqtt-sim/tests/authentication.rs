@@ -42,7 +42,7 @@ fn exchanged() -> Pair {
     pair
 }
 
-// MQTT-4.12.0-2, -3, -5
+// MQTT-4.12.0-2, MQTT-4.12.0-3, MQTT-4.12.0-5
 #[test]
 fn a_client_is_challenged_answers_and_is_let_in() {
     let pair = exchanged();
@@ -116,6 +116,7 @@ fn a_failed_re_authentication_ends_with_disconnect() {
 }
 
 // MQTT-4.12.0-4
+// MQTT-4.12.0-1
 #[test]
 fn a_server_may_refuse_at_any_step() {
     let mut pair = Scenario::new(Version::V5).with(|it| (it.connect, it.accepts) = (hello(), false)).begun();
@@ -149,6 +150,7 @@ fn server() -> Solo<Server> {
 }
 
 // What the application may not do is an error and changes nothing.
+// MQTT-4.12.0-2, MQTT-4.12.0-3, MQTT-4.12.1-1, U5-3.15.2.1
 #[test]
 fn the_application_cannot_speak_out_of_turn() {
     let refused =
@@ -181,7 +183,7 @@ fn the_application_cannot_speak_out_of_turn() {
     }
     client.connection.auth(now, Auth::new(AGAIN)).unwrap();
     refused(client.connection.auth(now, Auth::new(AGAIN)));
-    // MQTT-4.12.0-6, -7: without a method there is no AUTH, and in 3.x neither.
+    // MQTT-4.12.0-6, MQTT-4.12.0-7: without a method there is no AUTH, and in 3.x neither.
     for version in [Version::V31, Version::V311, Version::V5] {
         refused(Solo::client(version).connection.auth(now, Auth::new(AGAIN)));
         refused(Solo::server(version).connection.auth(now, Auth::new(CONTINUE)));

@@ -13,6 +13,7 @@ fn hello(version: Version) -> Connect {
 }
 
 // MQTT-3.1.0-1, MQTT-3.2.0-1
+// MQTT-3.1.4-4, MQTT-3.1.4-5
 #[test]
 fn a_client_connects_and_is_accepted() {
     for (version, name) in VERSIONS.into_iter().zip(["3.1", "3.1.1", "5.0"]) {
@@ -28,6 +29,7 @@ fn a_client_connects_and_is_accepted() {
     }
 }
 
+// MQTT-3.2.0-1
 #[test]
 fn nothing_can_be_published_before_connack() {
     for version in VERSIONS {
@@ -44,7 +46,8 @@ fn nothing_can_be_published_before_connack() {
     }
 }
 
-// MQTT-3.2.2-7, U5-3.2.2.2; 3.1.1 MQTT-3.2.2-5, -6: a reason without a return code closes without a word.
+// MQTT-3.2.2-7, U5-3.2.2.2; 3.1.1 MQTT-3.2.2-5, MQTT-3.2.2-6: a reason without a return code closes without a word.
+// MQTT-3.1.3-8, MQTT-3.1.3-9, MQTT-3.1.4-2, MQTT-3.2.2-4, MQTT-4.13.2-1, U311-3.1.4
 #[test]
 fn a_refused_client_hears_why() {
     let reasons = [
@@ -123,7 +126,7 @@ fn what_is_pipelined_behind_connect_waits_for_the_decision() {
     }
 }
 
-// MQTT-3.1.3-7 and -8 of 3.1.1; MQTT-3.1.3-7 and MQTT-3.2.2-16 of 5.0; 3.1 wants 1 to 23 characters.
+// MQTT-3.1.3-7 and MQTT-3.1.3-8 of 3.1.1; MQTT-3.1.3-7 and MQTT-3.2.2-16 of 5.0; 3.1 wants 1 to 23 characters.
 #[test]
 fn an_empty_client_identifier() {
     let now = mqtt_proto::Instant::ZERO;
@@ -203,7 +206,7 @@ fn modest() -> Config {
     }
 }
 
-// MQTT-3.2.2-9, MQTT-3.2.2-11, MQTT-3.2.2-14, U5-3.2.2.3.11 to .13
+// MQTT-3.2.2-9, MQTT-3.2.2-11, MQTT-3.2.2-14, U5-3.2.2.3.11, U5-3.2.2.3.12, U5-3.2.2.3.13
 #[test]
 fn a_client_asks_for_nothing_that_the_server_does_not_offer() {
     let mut pair = Scenario::new(Version::V5).with(|it| it.server = modest()).begun();
@@ -238,7 +241,8 @@ fn a_client_asks_for_nothing_that_the_server_does_not_offer() {
     pair.assert_quiet();
 }
 
-// U5-3.2.2.3.4b, U5-3.2.2.3.5b, U5-3.2.2.3.11 to .13, MQTT-3.3.4-6
+// U5-3.2.2.3.4b, U5-3.2.2.3.5b, U5-3.2.2.3.11, U5-3.2.2.3.12, U5-3.2.2.3.13, MQTT-3.3.4-6
+// U5-3.3.2.3.8c, U5-4.13.1
 #[test]
 fn a_client_that_asks_all_the_same_is_told_why_it_has_to_go() {
     let cases: [(&[u8], &str); 6] = [
@@ -304,6 +308,7 @@ fn limits_are_announced_once_and_the_callers_own_win() {
 }
 
 // MQTT-3.1.2-1, MQTT-3.1.2-2, MQTT-3.1.4-1: who is told what.
+// MQTT-3.1.2-3
 #[test]
 fn a_connect_that_cannot_be_read() {
     let cases: [(&[u8], &[u8]); 8] = [

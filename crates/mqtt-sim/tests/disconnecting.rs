@@ -145,6 +145,7 @@ fn before_connack_only_a_client_says_goodbye() {
 }
 
 // What a resumed session has not sent yet does not follow DISCONNECT, and is not lost.
+// MQTT-3.14.4-1
 #[test]
 fn a_backlog_ends_with_the_goodbye_and_lives_on_in_the_session() {
     for side in Side::BOTH {

@@ -11,6 +11,7 @@ fn try_publish(pair: &mut Pair, side: Side, qos: QoS) -> Result<(), CommandError
 }
 
 // MQTT-3.3.4-7, MQTT-3.3.4-9, MQTT-4.9.0-1, MQTT-4.9.0-2
+// MQTT-4.3.2-3
 #[test]
 fn a_full_window_gives_the_message_back() {
     for side in Side::BOTH {
@@ -105,6 +106,7 @@ fn a_full_window_delays_nothing_but_messages_of_qos_1_and_2() {
 }
 
 // STYLE: resume ignores the new Receive Maximum, then a counter underflows. bugs.tsv 46, 55.
+// MQTT-3.3.4-7, MQTT-3.3.4-9, MQTT-4.9.0-1, MQTT-4.9.0-2
 #[test]
 fn a_resumed_backlog_goes_out_in_window_sized_steps() {
     for side in Side::BOTH {
@@ -217,6 +219,7 @@ fn a_qos_2_message_counts_until_its_pubrel() {
 }
 
 // bugs.tsv 42 (CVE-2023-28366): repetitions take no quota and no memory, in whatever state.
+// D31-retry, MQTT-4.3.3-2, MQTT-4.3.3-10
 #[test]
 fn a_message_that_is_repeated_for_ever_costs_nothing() {
     for version in [Version::V31, Version::V311, Version::V5] {

@@ -51,6 +51,7 @@ fn what_the_client_sends_puts_the_ping_off() {
 }
 
 // STYLE: keep alive measured from the last received packet, or skipped while data flows in.
+// MQTT-3.1.2-20, MQTT-3.1.2-23
 #[test]
 fn what_the_client_receives_does_not_put_the_ping_off() {
     for version in VERSIONS {
@@ -122,6 +123,7 @@ fn the_ping_timeout_can_be_chosen_and_a_late_answer_counts() {
 }
 
 // MQTT-3.1.2-22; MQTT-3.1.2-24 of 3.1.1. bugs.tsv 73.
+// MQTT-3.2.2-22
 #[test]
 fn the_server_closes_after_one_and_a_half_intervals() {
     for version in VERSIONS {

@@ -158,6 +158,7 @@ fn a_packet_that_is_shorter_than_its_fields_is_no_crash() {
     }
 }
 
+// MQTT-1.5.3-1, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1, U5-4.13.1
 #[test]
 fn a_packet_with_any_byte_changed_is_no_crash() {
     for version in VERSIONS {

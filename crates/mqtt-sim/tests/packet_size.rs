@@ -117,7 +117,8 @@ fn a_topic_alias_never_makes_a_message_too_large() {
     }
 }
 
-// MQTT-3.4.2-2, -3 and their like for each packet: the optional parts give way, User Properties first.
+// MQTT-3.4.2-2 and its like for other packets: the optional parts give way, User Properties first.
+// MQTT-3.1.2-24, MQTT-3.2.2-19, MQTT-3.2.2-20, MQTT-3.14.2-3, MQTT-3.14.2-4
 #[test]
 fn reason_strings_give_way_to_the_limit() {
     let reason = Text::from_static("a reason that takes its room");

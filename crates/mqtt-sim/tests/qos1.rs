@@ -28,6 +28,7 @@ fn flow_of(pair: &Pair) -> Vec<String> {
     pair.wire().into_iter().filter(|line| !line.contains("CONN")).collect()
 }
 
+// MQTT-3.3.4-1, MQTT-4.3.2-1, MQTT-4.3.2-2, MQTT-4.3.2-4
 #[test]
 fn a_message_is_sent_once_and_acknowledged_once() {
     each(|version, side| {
@@ -47,6 +48,7 @@ fn a_message_is_sent_once_and_acknowledged_once() {
 }
 
 // MQTT-3.3.1-1, MQTT-4.4.0-1: PUBLISH is sent again with DUP and under its id.
+// MQTT-4.3.2-1, MQTT-4.3.2-3
 #[test]
 fn a_publish_that_was_lost_is_sent_again_with_dup() {
     each(|version, side| {
@@ -68,6 +70,7 @@ fn a_publish_that_was_lost_is_sent_again_with_dup() {
 }
 
 // MQTT-4.3.2-5: the receiver cannot know that it is the same message.
+// MQTT-4.3.2-2
 #[test]
 fn a_message_whose_puback_was_lost_arrives_twice() {
     each(|version, side| {
@@ -105,6 +108,7 @@ fn a_message_that_was_not_acknowledged_by_the_application_moves_to_the_next_conn
 }
 
 // MQTT-4.6.0-1
+// MQTT-2.3.1-3
 #[test]
 fn messages_are_sent_again_in_their_order_and_new_ones_follow() {
     each(|version, side| {
@@ -132,6 +136,7 @@ fn messages_are_sent_again_in_their_order_and_new_ones_follow() {
 }
 
 // MQTT-4.6.0-2
+// MQTT-2.2.1-5, MQTT-2.3.1-6
 #[test]
 fn acknowledgements_leave_in_the_order_of_arrival() {
     each(|version, side| {
@@ -176,6 +181,7 @@ fn a_refused_message_is_finished_with_the_reason() {
 }
 
 // MQTT-4.3.1-1
+// MQTT-3.3.4-1
 #[test]
 fn a_qos_0_message_has_no_id_and_is_never_sent_again() {
     each(|version, side| {

@@ -42,6 +42,7 @@ fn cut_after_arrivals(version: Version, side: Side, arrivals: usize) -> Vec<Stri
     flow(&pair, side)
 }
 
+// MQTT-3.3.4-1, MQTT-4.3.3-1, MQTT-4.3.3-2, MQTT-4.3.3-4, MQTT-4.3.3-8
 #[test]
 fn a_message_takes_four_packets() {
     each(|version, side| {
@@ -59,6 +60,7 @@ fn a_message_takes_four_packets() {
 }
 
 // MQTT-3.3.1-1, MQTT-4.4.0-1
+// MQTT-4.3.3-3
 #[test]
 fn cut_before_publish_arrives() {
     each(|version, side| {
@@ -76,6 +78,7 @@ fn cut_before_publish_arrives() {
 }
 
 // MQTT-4.3.3-10: PUBREC again, and no second delivery.
+// MQTT-4.3.3-2, MQTT-4.3.3-3
 #[test]
 fn cut_before_pubrec_arrives() {
     each(|version, side| {
@@ -94,6 +97,7 @@ fn cut_before_pubrec_arrives() {
 }
 
 // MQTT-4.3.3-6: PUBREL, and never PUBLISH again.
+// MQTT-4.3.3-1, MQTT-4.3.3-5, MQTT-4.4.0-1
 #[test]
 fn cut_before_pubrel_arrives() {
     each(|version, side| {
@@ -111,6 +115,7 @@ fn cut_before_pubrel_arrives() {
 }
 
 // U5-3.6.2.1: the receiver has forgotten the id; for the sender that is the end of a success.
+// MQTT-4.3.3-1, MQTT-4.3.3-5, MQTT-4.3.3-6
 #[test]
 fn cut_before_pubcomp_arrives() {
     each(|version, side| {
@@ -210,6 +215,7 @@ fn a_message_that_the_application_never_read_comes_again() {
 }
 
 // MQTT-4.6.0-3, MQTT-4.6.0-4
+// MQTT-2.2.1-5, MQTT-2.3.1-6
 #[test]
 fn pubrecs_leave_in_order_of_arrival_and_pubrels_in_order_of_the_pubrecs() {
     each(|version, side| {

@@ -21,6 +21,7 @@ fn unfinished(version: Version) -> Pair {
 }
 
 // MQTT-3.1.2-5, MQTT-3.2.2-3; of 3.1.1 MQTT-3.1.2-4, MQTT-3.2.2-2. D31-connack: 3.1 has no Session Present.
+// MQTT-3.1.2-23, MQTT-3.1.4-3, MQTT-3.1.4-4
 #[test]
 fn a_session_that_both_remember_is_continued() {
     for version in VERSIONS {
@@ -44,6 +45,7 @@ fn a_session_that_both_remember_is_continued() {
 }
 
 // MQTT-3.2.2-5, U5-4.4: the client discards its state; the application gets its messages back.
+// MQTT-3.1.2-6, MQTT-3.2.2-3
 #[test]
 fn a_session_that_the_server_lost_hands_the_messages_back() {
     for version in TELLING {
@@ -115,6 +117,7 @@ fn a_session_continued_from_an_earlier_process_accepts_what_the_server_has() {
     }
 }
 
+// MQTT-3.1.2-4, MQTT-3.1.2-6
 #[test]
 fn a_session_that_both_lost_begins_anew() {
     for version in VERSIONS {
@@ -127,6 +130,7 @@ fn a_session_that_both_lost_begins_anew() {
 }
 
 // MQTT-3.1.2-4 (5.0), MQTT-3.1.2-6 (3.1.1), MQTT-3.2.2-2: both ends drop what they had.
+// MQTT-3.1.4-3, MQTT-3.1.4-4, MQTT-3.2.2-1
 #[test]
 fn a_clean_start_drops_the_session_at_both_ends() {
     for version in VERSIONS {
@@ -191,6 +195,7 @@ fn a_full_window_is_free_again_after_a_lost_session() {
 }
 
 // bugs.tsv 48, 50; STYLE: SUBSCRIBE reuses an id that a PUBLISH has in flight. MQTT-2.2.1-3.
+// MQTT-2.3.1-2
 #[test]
 fn an_id_of_a_resumed_session_is_given_to_nothing_else() {
     for version in VERSIONS {
@@ -249,6 +254,7 @@ fn expiry(pair: &Pair) -> [u32; 2] {
 }
 
 // U5-3.1.2.11.2, MQTT-3.1.2-23
+// MQTT-3.1.2-6
 #[test]
 fn both_ends_know_how_long_the_session_lives() {
     let v5 = |seconds: Option<u32>| {
@@ -300,6 +306,7 @@ fn disconnect_cannot_bring_a_session_to_life_that_was_to_end() {
 }
 
 // The server's application gives a session to a client that wants none.
+// MQTT-3.1.2-4, MQTT-3.2.2-1, MQTT-3.2.2-2
 #[test]
 fn accept_refuses_a_session_after_a_clean_start() {
     let mut server = Solo::asked(Connect::new(Version::V5, Text::from_static("c")), Config::default());

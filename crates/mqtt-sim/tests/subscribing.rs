@@ -11,7 +11,8 @@ fn undecided(version: Version) -> Pair {
     Scenario::new(version).with(|it| it.grants = false).connected()
 }
 
-// MQTT-3.8.4-1, -2, -6, MQTT-3.9.3-1, MQTT-3.10.4-4
+// MQTT-3.8.4-1, MQTT-3.8.4-2, MQTT-3.8.4-6, MQTT-3.9.3-1, MQTT-3.10.4-4
+// MQTT-2.2.1-6, MQTT-2.3.1-7, MQTT-3.8.4-7, MQTT-3.11.3-1
 #[test]
 fn each_filter_gets_its_answer_in_its_place() {
     for version in VERSIONS {
@@ -47,6 +48,7 @@ fn each_filter_gets_its_answer_in_its_place() {
 }
 
 // 3.1 has no failure code, 3.1.1 has one, 5.0 has several (MQTT-3.9.3-2).
+// D31-suback
 #[test]
 fn failures_are_told_as_the_version_can() {
     let failure = ReasonCode::NOT_AUTHORIZED;
@@ -65,6 +67,7 @@ fn failures_are_told_as_the_version_can() {
 }
 
 // MQTT-3.8.4-6, MQTT-3.11.3-2
+// MQTT-3.8.4-5, U5-3.9.2
 #[test]
 fn the_servers_application_must_answer_every_filter() {
     for version in VERSIONS {
@@ -142,6 +145,7 @@ fn an_answer_to_another_request_closes() {
     assert!(client.connection.is_closed());
 }
 
+// MQTT-2.2.1-6, MQTT-2.3.1-7
 #[test]
 fn answers_may_come_in_any_order() {
     for version in VERSIONS {
@@ -194,6 +198,7 @@ fn a_request_of_an_earlier_connection_gets_no_answer() {
 }
 
 // One allocator: the three kinds of packet never share an id (I9).
+// MQTT-2.2.1-3, MQTT-2.3.1-2
 #[test]
 fn subscribe_unsubscribe_and_publish_take_different_ids() {
     for version in VERSIONS {

@@ -29,7 +29,7 @@ fn topics(pair: &Pair) -> Vec<String> {
     events.filter_map(|line| Some(line.split('\'').nth(1)?.to_owned()).filter(|_| line.contains("Message"))).collect()
 }
 
-// MQTT-3.3.2-8 to -12; STYLE: an incoming topic alias reaches the application as an empty topic.
+// STYLE: an incoming topic alias reaches the application as an empty topic.
 #[test]
 fn a_topic_is_written_once_and_arrives_every_time() {
     for side in Side::BOTH {
@@ -42,6 +42,7 @@ fn a_topic_is_written_once_and_arrives_every_time() {
     }
 }
 
+// MQTT-3.1.2-26, MQTT-3.2.2-17, MQTT-3.3.2-9, MQTT-3.3.2-11
 #[test]
 fn the_least_recently_used_alias_is_given_up() {
     for side in Side::BOTH {
@@ -65,6 +66,7 @@ fn the_least_recently_used_alias_is_given_up() {
 }
 
 // MQTT-3.1.2-26, MQTT-3.1.2-27, MQTT-3.2.2-17, MQTT-3.2.2-18; STYLE: Topic Alias Maximum 0 panics a server.
+// MQTT-3.3.2-9, MQTT-3.3.2-11
 #[test]
 fn a_peer_that_takes_no_aliases_gets_none() {
     for side in Side::BOTH {
@@ -144,6 +146,7 @@ fn alias(number: u8, has_topic: bool) -> Vec<u8> {
 }
 
 // U5-3.3.2.3.4a, U5-3.3.2.3.4b, U5-3.3.2.1
+// MQTT-3.3.2-8, MQTT-3.3.2-9, MQTT-3.3.2-11
 #[test]
 fn wrong_aliases_close_with_the_right_reason() {
     let cases: [(&[u8], &str); 5] = [
@@ -165,6 +168,7 @@ fn wrong_aliases_close_with_the_right_reason() {
     }
 }
 
+// U5-3.3.2.3.4b
 #[test]
 fn an_alias_can_be_mapped_anew() {
     let (mut client, mut server) = both();
@@ -178,6 +182,7 @@ fn an_alias_can_be_mapped_anew() {
 }
 
 // A peer that announced no aliases of ours is told 0x94 for any.
+// U5-3.3.2.3.4a
 #[test]
 fn an_alias_nobody_allowed_is_invalid() {
     let mut server = Solo::server(Version::V5);

@@ -143,6 +143,7 @@ fn the_last_handle_or_stream_ends_the_client() {
     assert!(rig.driver.is_done());
 }
 
+// MQTT-3.14.4-1, MQTT-3.14.4-2
 #[test]
 fn disconnect_resolves_when_the_transport_is_closed() {
     let mut rig = Rig::new(options());

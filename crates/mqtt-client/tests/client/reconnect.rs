@@ -71,6 +71,7 @@ fn the_first_connection_is_tried_once_unless_asked_otherwise() {
     assert_eq!(world.stop_reason().unwrap().to_string(), "cannot reach broker.example:1883: connection refused");
 }
 
+// D31-downgrade
 #[test]
 fn refusals_that_waiting_cannot_cure_stop_the_client() {
     for reason in [0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x90, 0x95, 0x99, 0x9A, 0x9B, 0x9D].map(ReasonCode) {
@@ -249,6 +250,7 @@ fn the_default_session_lives_as_long_as_the_client() {
     assert_eq!(world.server.session_expiry_interval(), 0, "nothing stays behind");
 }
 
+// MQTT-3.2.2-16
 #[test]
 fn an_assigned_client_id_is_used_again() {
     let mut world = World::new(Options::new("h", 1).seed(1));
@@ -260,6 +262,7 @@ fn an_assigned_client_id_is_used_again() {
     assert_eq!(world.connect(Some(Session::new())).client_id, "auto-1");
 }
 
+// D31-clientid
 #[test]
 fn mqtt_3_1_gets_a_client_id_made_from_the_seed() {
     let id = |seed| World::new(Options::new("h", 1).version(Version::V31).seed(seed)).dial().client_id.to_string();

@@ -63,6 +63,7 @@ fn a_qos_2_message_that_a_forgetful_server_had_received_is_in_doubt() {
     assert_eq!(world.outcome(id), Some(Err(Error::InDoubt)));
 }
 
+// MQTT-4.4.0-2
 #[test]
 fn a_refused_message_is_not_sent_again() {
     let mut world = World::connected(options());

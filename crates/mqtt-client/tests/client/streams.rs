@@ -29,6 +29,7 @@ fn a_message_is_acknowledged_when_it_is_taken() {
     }
 }
 
+// MQTT-4.5.0-2
 #[test]
 fn what_nobody_wants_is_acknowledged_at_once() {
     let mut rig = Rig::new(options());
@@ -64,6 +65,7 @@ fn manual_acknowledgements_are_the_applications() {
     assert_eq!(rig.acknowledged(), 0, "dropping it is not acknowledging it");
 }
 
+// MQTT-4.5.0-2
 #[test]
 fn a_dropped_stream_acknowledges_what_it_held_and_unsubscribes() {
     let mut rig = Rig::new(options());

@@ -92,6 +92,7 @@ fn two_calls_with_the_same_filter_share_it() {
     assert_eq!(world.unsubscribe_seen().unsubscribe.filters, [TopicFilter::from_static("a")]);
 }
 
+// U311-3.8.4
 #[test]
 fn messages_before_suback_are_routed() {
     let mut world = World::connected(options());

@@ -19,6 +19,7 @@ fn will(qos: QoS, retain: bool) -> Will {
     Will::new(Message::new(TopicName::from_static("w"), "by").with_qos(qos).with_retain(retain))
 }
 
+// D31-name
 #[test]
 fn a_plain_connect_is_what_the_standard_shows() {
     same(Version::V31, "10 10 0006 'MQIsdp' 03 02 003C 0002 'me'", packet(connect(Version::V31)));

@@ -121,6 +121,7 @@ fn a_filter_is_a_text() {
 }
 
 // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.1-3, MQTT-4.7.2-1
+// D31-dollar
 #[test]
 fn filters_match_as_the_examples_of_the_standard_say() {
     let cases = [
@@ -157,6 +158,21 @@ fn filters_match_as_the_examples_of_the_standard_say() {
         let (filter, topic) = (TopicFilter::from_static(filter), TopicName::from_static(topic));
         assert_eq!(filter.matches(&topic), is_match, "{filter} and {topic}");
     }
+}
+
+// MQTT-4.7.3-4
+#[test]
+fn names_and_filters_are_compared_byte_for_byte() {
+    // Two spellings of one character, of one path or of one letter are two topics.
+    let spellings = ["\u{e9}", "e\u{301}", "e", "E", "\u{FEFF}e", "e ", " e", "\u{ff45}", "/e", "e/", "//e", "./e"];
+    for (index, filter) in spellings.into_iter().enumerate() {
+        let filter = TopicFilter::from_static(filter);
+        for (other, topic) in spellings.into_iter().enumerate() {
+            assert_eq!(filter.matches(&TopicName::from_static(topic)), index == other, "{filter:?} and {topic:?}");
+        }
+    }
+    let odd = TopicFilter::try_from("\u{1}\u{FFFF}/+").unwrap();
+    assert!(odd.matches(&TopicName::try_from("\u{1}\u{FFFF}/\u{10FFFF}").unwrap()));
 }
 
 // bugs 30: nothing recurses.
@@ -205,6 +221,7 @@ fn naive_match(filter: &[&str], topic: &[&str]) -> bool {
 
 proptest! {
     // I21 of the reliability plan: matching is what a naive reference says.
+    // MQTT-4.7.2-1
     #[test]
     fn matching_is_as_naive_recursion_does_it(filter in "[ab+$/]{0,6}(/#|#)?", topic in "[ab$/]{1,7}") {
         let Ok(parsed) = TopicFilter::try_from(filter.as_str()) else { return Ok(()) };

@@ -229,6 +229,7 @@ fn a_claimed_length_is_not_believed() {
 }
 
 // U311-2.2.3: encoded packets grow their length where they must.
+// MQTT-1.5.5-1
 #[test]
 fn the_encoder_writes_the_shortest_length_at_every_boundary() {
     for length in [127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455] {

@@ -17,6 +17,7 @@ const AUTH: &str = "00 18 19";
 
 // MQTT-3.2.2-8, MQTT-3.4.2-1, MQTT-3.5.2-1, MQTT-3.6.2-1, MQTT-3.7.2-1, MQTT-3.9.3-2, MQTT-3.11.3-2, MQTT-3.14.2-1,
 // MQTT-3.15.2-1, bugs 25
+// MQTT-3.8.4-7
 #[test]
 fn each_packet_carries_the_reasons_of_its_table_and_no_others() {
     let cases = [

@@ -114,6 +114,7 @@ const V5: &[&str] = &[
 ];
 
 // MQTT-3.1.3-1, MQTT-3.1.3-3, MQTT-2.3.1-1, MQTT-2.3.1-5, MQTT-2.2.1-2, MQTT-2.2.2-1
+// MQTT-3.1.2-9
 #[test]
 fn every_sample_is_read_and_written_back_as_it_was() {
     for (version, frame) in all() {

@@ -9,6 +9,8 @@ use super::peer::{FullServer, reserve};
 use super::{Adapter, PATIENCE, Peer, noise, options_for, options_for_address, within};
 
 /// `disconnect` first sends what was accepted, then DISCONNECT.
+///
+/// MQTT-3.14.4-1, MQTT-3.14.4-2
 pub fn disconnect_flushes_what_was_accepted(adapter: &Adapter) {
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let peer = Peer::start();
