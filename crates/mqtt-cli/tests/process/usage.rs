@@ -1,6 +1,6 @@
 //! What needs no broker: mistakes in the arguments, and nobody there.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use crate::support::run;
 
@@ -36,8 +36,10 @@ fn help_is_on_stdout_and_names_every_option() {
 
 #[test]
 fn nobody_there_is_code_2_and_says_where_and_why() {
-    // A port that was free a moment ago.
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    // The calling end of a connection: its port is taken as long as it lives, and nobody listens there.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let caller = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let port = caller.local_addr().unwrap().port();
     for command in ["pub -t a -m b", "sub -t a"] {
         let finished = run(&format!("{command} -h 127.0.0.1 -p {port}"));
         finished.assert(2, &["mqtt: cannot reach 127.0.0.1", &port.to_string(), "refused"]);
