@@ -1,7 +1,7 @@
 //! The laws of the codecs.
 
 use bytes::{Bytes, BytesMut};
-use mqtt_proto::{FixedHeader, Packet, Storage, Version};
+use mqtt_proto::{FixedHeader, Packet, ReasonCode, Storage, Version};
 
 use super::source::Source;
 use super::{build, display, format};
@@ -11,8 +11,9 @@ use super::{build, display, format};
 /// - nothing panics, and a decoder that does not fail takes the whole frame;
 /// - from a slice and from shared bytes comes the same packet, or the same error, and both have words;
 /// - a packet that was decoded can be encoded, to no more bytes than it came in, and those decode to the same packet; in
-///   3.1.1 they *are* the bytes it came in. The one exception is a CONNECT without the client identifier that it needs: a
-///   server has to read it, to answer it (MQTT-3.1.3-8), and no client may send it.
+///   3.1.1 they *are* the bytes it came in. There are two exceptions. A CONNECT without the client identifier that it needs
+///   has to be read, to be answered (MQTT-3.1.3-8), and no client may send it. DISCONNECT 0x8C is in one table of the
+///   standard and not in another, so it is taken and never sent.
 pub fn decode(input: &[u8]) {
     let mut source = Source::new(input);
     let version = source.version();
@@ -87,8 +88,8 @@ pub(super) fn decode_frame(version: Version, frame: &[u8]) {
 
     // CONNECT says its own version.
     let version = if let Packet::Connect(connect) = &shared { connect.version } else { version };
-    if lacks_client_id(&shared) {
-        assert!(shared.encode(version, &mut BytesMut::new()).is_err(), "no client may send it");
+    if lacks_client_id(&shared) || is_bad_method_disconnect(&shared) {
+        assert!(shared.encode(version, &mut BytesMut::new()).is_err(), "nobody may send it");
         return;
     }
     let encoded = encoded(version, &shared);
@@ -109,6 +110,10 @@ fn lacks_client_id(packet: &Packet) -> bool {
         Version::V5 => true,
     };
     connect.client_id.as_bytes().is_empty() && !may_lack_it
+}
+
+fn is_bad_method_disconnect(packet: &Packet) -> bool {
+    matches!(packet, Packet::Disconnect(disconnect) if disconnect.reason == ReasonCode::BAD_AUTHENTICATION_METHOD)
 }
 
 fn encoded<B: Storage>(version: Version, packet: &Packet<B>) -> Bytes {
