@@ -326,6 +326,20 @@ fn the_servers_application_may_take_its_time_to_accept() {
     assert!(pair.client.connection.is_open() && pair.server.connection.is_open());
 }
 
+// I1: no call hangs, at whatever time.
+#[test]
+fn the_end_of_time_is_no_endless_loop() {
+    for version in VERSIONS {
+        let mut pair = minute(version);
+        let end = Instant::from_millis(u64::MAX);
+        for _ in 0..5 {
+            pair.client.connection.handle_timeout(end);
+            pair.server.connection.handle_timeout(end);
+        }
+        assert!(pair.server.connection.is_closed());
+    }
+}
+
 #[test]
 fn a_closed_connection_has_no_timers() {
     for version in VERSIONS {

@@ -44,7 +44,7 @@ pub use outbox::Outbox;
 pub use role::{Client, Role, Server};
 pub use timer::Timer;
 
-use timer::Timers;
+use timer::{TIMERS, Timers};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,7 +138,11 @@ impl<R: Role> Connection<R> {
     /// Takes what is known of time and hands out what has become due. Early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
-        while let Some(timer) = self.timers.take_due(self.now) {
+        // Each at most once: one that is due again at once (a clock at its end) waits for the next call.
+        for timer in TIMERS {
+            if !self.timers.take_due(timer, self.now) {
+                continue;
+            }
             match timer {
                 Timer::Handshake => self.close(Closed::TimedOut(timer)),
                 Timer::KeepAlive if R::IS_CLIENT => self.send_ping(),

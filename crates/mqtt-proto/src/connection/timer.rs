@@ -16,7 +16,8 @@ pub enum Timer {
     PingResponse = 2,
 }
 
-const TIMERS: [Timer; 3] = [Timer::Handshake, Timer::KeepAlive, Timer::PingResponse];
+/// All of them, in the order in which they fire when several are due.
+pub(crate) const TIMERS: [Timer; 3] = [Timer::Handshake, Timer::KeepAlive, Timer::PingResponse];
 
 impl fmt::Display for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,10 +54,12 @@ impl Timers {
         self.0.iter().flatten().min().copied()
     }
 
-    /// Takes one timer that is due, the first of the enum first.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let due = TIMERS.into_iter().find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
-        self.stop(due);
-        Some(due)
+    /// Whether the timer is due. Then it is stopped.
+    pub(crate) fn take_due(&mut self, timer: Timer, now: Instant) -> bool {
+        let is_due = self.0[timer as usize].is_some_and(|at| at <= now);
+        if is_due {
+            self.stop(timer);
+        }
+        is_due
     }
 }
