@@ -55,3 +55,12 @@ fn a_server_whose_answer_waits_behind_large_messages_is_not_taken_for_dead() {
     }
     assert!(client.connection.is_closed(), "nothing came although it could");
 }
+
+#[test]
+fn a_large_message_that_cannot_be_written_does_not_keep_the_machine_from_reading() {
+    let mut client = client();
+    let large = Message::new(TopicName::from_static("t"), vec![b'x'; 10 << 20]);
+    client.connection.publish(client.instant(), large).expect("one message may exceed the outbox's limit");
+    client.feed_packet(&message(1));
+    assert_eq!(client.events().len(), 1, "the server may be writing, and read only afterwards");
+}

@@ -222,16 +222,20 @@ fn next_open(driver: &Driver) -> Option<Option<Endpoint>> {
     (endpoint.is_some() || driver.is_done()).then_some(endpoint)
 }
 
-/// Hands over what has been read. Ready when more can be.
+/// Hands over what has been read. Ready when more can be: the client takes input, and there is no whole packet left for it.
 fn wants_read(driver: &Driver, input: &mut BytesMut) -> Option<()> {
-    if !input.is_empty() {
-        driver.handle_input(input);
-    }
     if driver.wants_close() {
         input.clear();
         return Some(());
     }
-    driver.wants_input().then_some(())
+    while driver.wants_input() {
+        let before = input.len();
+        driver.handle_input(input);
+        if input.len() == before {
+            return Some(());
+        }
+    }
+    None
 }
 
 /// Fills `chunk` with what is to be written next; `Some(false)` after the last word.

@@ -199,7 +199,7 @@ impl<R: Role> Connection<R> {
             Phase::Closed => true,
             Phase::AwaitConnect | Phase::AwaitConnAck | Phase::Open => false,
         };
-        !awaits_us && !self.is_event_queue_full() && self.outbox_len() < self.config.outbox_limit + ANSWERS_LIMIT
+        !awaits_us && !self.is_event_queue_full() && self.outbox.small_len() < self.config.outbox_limit + ANSWERS_LIMIT
     }
 
     /// Takes no more input while `held`, as if the event queue were full: for an owner whose own queues of messages are.
@@ -450,7 +450,8 @@ impl<R: Role> Clone for Connection<R> {
 }
 
 /// How much may wait in the outbox beyond `outbox_limit` before input is left alone: every answer that a well-behaved peer
-/// can make us owe at a time (65,535 acknowledgements), so that two ends cannot both wait for the other to read.
+/// can make us owe at a time (65,535 acknowledgements), so that two ends cannot both wait for the other to read. Large
+/// payloads do not count: one of 10 MiB, which a peer that is writing one too does not read, must not stop us from reading.
 const ANSWERS_LIMIT: usize = 65_535 * 8;
 
 /// Adds the limits that both CONNECT and CONNACK may carry, where the packet does not name them.

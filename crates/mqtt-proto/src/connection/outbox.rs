@@ -37,6 +37,11 @@ impl Outbox {
         &mut self.small
     }
 
+    /// Bytes of everything but large payloads.
+    pub(crate) fn small_len(&self) -> usize {
+        self.small.len()
+    }
+
     /// Puts a payload behind everything that is there.
     pub(crate) fn push_payload(&mut self, payload: &Bytes) {
         if payload.len() < SPLICE_FROM {

@@ -105,7 +105,8 @@ pub fn a_dropped_event_is_told_again(adapter: &Adapter) {
 pub fn a_dropped_disconnect_still_disconnects(adapter: &Adapter) {
     for polls in 0..3 {
         let peer = Peer::start();
-        let handle = adapter.connect(options_for(&peer));
+        let handle = adapter.start(options_for(&peer));
+        within("the first CONNACK", handle.connected()).expect("the peer lets everyone in");
         drop(handle.publish("before", "the end", QoS::AtLeastOnce));
         poll_times("the disconnect", polls, handle.disconnect(), || {});
         drop(handle);

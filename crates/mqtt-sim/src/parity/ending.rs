@@ -47,7 +47,8 @@ pub fn disconnect_flushes_while_the_peer_floods(adapter: &Adapter) {
 /// Dropping the last handle is a disconnect, and dropping one of two is nothing.
 pub fn the_last_handle_dropped_disconnects_cleanly(adapter: &Adapter) {
     let peer = Peer::start();
-    let handle = adapter.connect(options_for(&peer));
+    let handle = adapter.start(options_for(&peer));
+    within("the first CONNACK", handle.connected()).expect("the peer lets everyone in");
     let other = handle.clone();
     drop(handle);
     drop(publish_a_lot(&other, QoS::AtLeastOnce));

@@ -57,6 +57,11 @@ fn read(shared: &Shared, id: usize, mut stream: &TcpStream) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(len @ 1..) = stream.read(&mut chunk) {
         input.extend_from_slice(&chunk[..len]);
+        let mut state = shared.lock();
+        while state.script.deaf && state.links.contains_key(&id) {
+            state = shared.wait(state, None);
+        }
+        drop(state);
         while let Some(frame) = next_frame(&mut input) {
             if !handle_frame(shared, id, frame) {
                 return;
@@ -68,9 +73,6 @@ fn read(shared: &Shared, id: usize, mut stream: &TcpStream) {
 /// Feeds one frame to the connection of the link. `false`: the link is over.
 fn handle_frame(shared: &Shared, id: usize, frame: Bytes) -> bool {
     let mut state = shared.lock();
-    while state.script.deaf && state.links.contains_key(&id) {
-        state = shared.wait(state, None);
-    }
     let kind = kind(&frame);
     state.seen.count_packet(frame[0]);
     if kind.is_some_and(|kind| state.is_cut(Cut::BeforeReading(kind))) {

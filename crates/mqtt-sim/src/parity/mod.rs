@@ -8,6 +8,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
+    ops::Deref,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -64,10 +65,31 @@ impl Adapter {
     }
 
     /// Starts a client and waits for its first connection.
-    fn connect(&self, options: Options) -> Handle {
+    fn connect(&self, options: Options) -> Client {
         let handle = self.start(options);
         within("the first CONNACK", handle.connected()).expect("the peer lets the client in");
-        handle
+        Client(handle)
+    }
+}
+
+/// A client that is gone when the scenario ends. Otherwise it might still flush then, and reconnect, to a port that belongs
+/// to another peer by now.
+struct Client(Handle);
+
+impl Deref for Client {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.0
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            // It may have ended before, and badly: that is the scenario's to judge.
+            let _ = within("the end of the client", self.0.disconnect());
+        }
     }
 }
 
