@@ -7,10 +7,14 @@
 //! | (QoS 2) unknown | deliver, `DueRec` | - | PUBCOMP 0x92 |
 //! | `DueRec` | nothing new | `Acked` | protocol error |
 //! | `Acked`, PUBREC waits behind earlier answers | nothing new | - | protocol error |
-//! | `Acked` on an earlier connection | PUBREC in its turn | - | protocol error |
+//! | `DueRec` of an earlier connection | PUBREC once acked | `Acked` | PUBCOMP, unknown |
+//! | `Acked` on an earlier connection | PUBREC in its turn | - | PUBCOMP, unknown |
 //! | `AwaitRel` (PUBREC is out) | PUBREC | - | PUBCOMP, unknown |
 //!
 //! `Acked` becomes `AwaitRel` when PUBREC goes out, or unknown if the application refused the message (0x80 and above).
+//!
+//! PUBREL without PUBREC comes from a sender that may not repeat the message on this connection, because it is too large
+//! now, and gives it up.
 //!
 //! A QoS 1 message is new each time it comes (MQTT-4.3.2-5).
 
@@ -169,15 +173,15 @@ impl<R: Role> Connection<R> {
         let reason = match self.session.incoming.get_mut(packet_id).map(|entry| *entry) {
             None if self.version == Version::V5 => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
             None => ReasonCode::SUCCESS,
-            Some(Entry { state: State::AwaitRel, due, .. }) => {
+            Some(Entry { state: State::DueRec | State::Acked(_), due: Some(_), .. }) => {
+                return Err(self.broke(PacketType::PubRel, "packet identifier", &rules::RELEASE_TOO_EARLY));
+            }
+            Some(Entry { due, .. }) => {
                 self.session.completed(packet_id);
                 if due.is_some() {
                     self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
                 }
                 ReasonCode::SUCCESS
-            }
-            Some(Entry { state: State::DueRec | State::Acked(_), .. }) => {
-                return Err(self.broke(PacketType::PubRel, "packet identifier", &rules::RELEASE_TOO_EARLY));
             }
         };
         self.send_answer(PacketType::PubComp, AckPacket::new(packet_id, reason));

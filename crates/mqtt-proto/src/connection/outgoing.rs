@@ -8,8 +8,10 @@
 //! | unknown id | nothing | PUBREL 0x92 | nothing | nothing |
 //! | SUBSCRIBE, UNSUBSCRIBE | protocol error | protocol error | protocol error | protocol error |
 
+use alloc::vec::Vec;
+
 use crate::session::Token;
-use crate::session::outgoing::State;
+use crate::session::outgoing::{Slot, State};
 use crate::{
     AckPacket, Instant, Message, PacketId, PacketType, Properties, ProtocolError, PublishParts, QoS, ReasonCode,
     Version,
@@ -117,37 +119,50 @@ impl<R: Role> Connection<R> {
             let Some((packet_id, dup, message)) = self.session.outgoing.next_unsent() else { return };
             // The payload is shared with the slot, which keeps it until it is acknowledged.
             let message = message.clone();
-            let allowed = self.check_capabilities(&message);
-            if let Err(error) = allowed.and_then(|()| self.write_publish(&message, Some(packet_id), dup)) {
-                self.give_up(packet_id, &error);
-            }
+            // It cannot fail: `give_up_unsendable` has left only what this connection allows.
+            let _ = self.write_publish(&message, Some(packet_id), dup);
         }
-    }
-
-    /// A resumed message that this connection's limits do not allow: MQTT-3.1.2-25 treats it as sent.
-    fn give_up(&mut self, packet_id: PacketId, error: &CommandError) {
-        let reason = match error {
-            CommandError::TooLarge { .. } => ReasonCode::PACKET_TOO_LARGE,
-            CommandError::NotAvailable(Capability::Qos) => ReasonCode::QOS_NOT_SUPPORTED,
-            CommandError::NotAvailable(Capability::Retain) => ReasonCode::RETAIN_NOT_SUPPORTED,
-            CommandError::NotConnected
-            | CommandError::Closed
-            | CommandError::Full
-            | CommandError::NotAvailable(_)
-            | CommandError::NotAllowed(_)
-            | CommandError::Encode(_) => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
-        };
-        self.finish(packet_id, reason, Properties::default());
     }
 
     /// A resumed session: PUBRELs first, then PUBLISHes (MQTT-4.4.0-1).
     pub(crate) fn resend(&mut self) {
-        let mut released = alloc::vec::Vec::new();
+        let mut released = Vec::new();
         self.session.outgoing.resend_released(|id| released.push(id));
         for id in released {
             self.send_answer(PacketType::PubRel, AckPacket::new(id, ReasonCode::SUCCESS));
         }
+        self.give_up_unsendable();
         self.send_backlog();
+    }
+
+    /// Resumed messages that this connection's limits do not allow: MQTT-3.1.2-25 treats them as sent.
+    ///
+    /// The peer may have a QoS 2 message from an earlier attempt, and would take the next one under its id for a
+    /// repetition. So the handshake goes on with PUBREL, and the id is free when PUBCOMP comes. All of this happens at once,
+    /// because filling the outbox later must change nothing that a journal has to store first.
+    fn give_up_unsendable(&mut self) {
+        let reason = |(packet_id, slot): (PacketId, &Slot)| {
+            let message = slot.message.as_ref()?;
+            let error = self.check_sendable(packet_id, message).err()?;
+            Some((packet_id, message.qos, give_up_reason(&error)))
+        };
+        let unsendable: Vec<(PacketId, QoS, ReasonCode)> = self.session.outgoing.iter().filter_map(reason).collect();
+        for (packet_id, qos, reason) in unsendable {
+            if qos == QoS::ExactlyOnce {
+                self.session.released(packet_id, reason);
+                self.send_answer(PacketType::PubRel, AckPacket::new(packet_id, ReasonCode::SUCCESS));
+            } else {
+                self.finish(packet_id, reason, Properties::default());
+            }
+        }
+    }
+
+    fn check_sendable(&self, packet_id: PacketId, message: &Message) -> Result<(), CommandError> {
+        self.check_capabilities(message)?;
+        let packet_id = Some(packet_id);
+        let parts = PublishParts { message, dup: true, packet_id, topic_alias: None, omit_topic: false };
+        let (size, maximum) = (parts.encoded_len(self.version)?, self.peer.maximum_packet_size);
+        if size > maximum as usize { Err(CommandError::TooLarge { size, maximum }) } else { Ok(()) }
     }
 
     pub(crate) fn receive_puback(
@@ -214,9 +229,25 @@ impl<R: Role> Connection<R> {
     /// Frees the id and its share of the window, and tells the application.
     fn finish(&mut self, packet_id: PacketId, reason: ReasonCode, properties: Properties) {
         let Some(slot) = self.session.finished(packet_id) else { return };
-        // What PUBREC said (0x10: nobody subscribed) is the news; PUBCOMP only says that the handshake is over.
-        let reason = if reason == ReasonCode::SUCCESS { slot.rec_reason } else { reason };
+        // What PUBREC said (0x10: nobody subscribed), or why we gave up, is the news; PUBCOMP only says that the handshake
+        // is over.
+        let is_news = reason != ReasonCode::SUCCESS && !slot.rec_reason.is_failure();
+        let reason = if is_news { reason } else { slot.rec_reason };
         self.events.push_back(R::acknowledged(Acknowledged { token: slot.token, reason, properties }));
+    }
+}
+
+fn give_up_reason(error: &CommandError) -> ReasonCode {
+    match error {
+        CommandError::TooLarge { .. } => ReasonCode::PACKET_TOO_LARGE,
+        CommandError::NotAvailable(Capability::Qos) => ReasonCode::QOS_NOT_SUPPORTED,
+        CommandError::NotAvailable(Capability::Retain) => ReasonCode::RETAIN_NOT_SUPPORTED,
+        CommandError::NotConnected
+        | CommandError::Closed
+        | CommandError::Full
+        | CommandError::NotAvailable(_)
+        | CommandError::NotAllowed(_)
+        | CommandError::Encode(_) => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
     }
 }
 
