@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checks;
+pub mod model;
 pub mod pair;
 pub mod parity;
 
