@@ -12,8 +12,7 @@ fn hello(version: Version) -> Connect {
     Connect::new(version, Text::from_static("c"))
 }
 
-// MQTT-3.1.0-1, MQTT-3.2.0-1
-// MQTT-3.1.4-4, MQTT-3.1.4-5
+// MQTT-3.1.0-1, MQTT-3.2.0-1, MQTT-3.1.4-4, MQTT-3.1.4-5
 #[test]
 fn a_client_connects_and_is_accepted() {
     for (version, name) in VERSIONS.into_iter().zip(["3.1", "3.1.1", "5.0"]) {
@@ -241,8 +240,8 @@ fn a_client_asks_for_nothing_that_the_server_does_not_offer() {
     pair.assert_quiet();
 }
 
-// U5-3.2.2.3.4b, U5-3.2.2.3.5b, U5-3.2.2.3.11, U5-3.2.2.3.12, U5-3.2.2.3.13, MQTT-3.3.4-6
-// U5-3.3.2.3.8c, U5-4.13.1
+// U5-3.2.2.3.4b, U5-3.2.2.3.5b, U5-3.2.2.3.11, U5-3.2.2.3.12, U5-3.2.2.3.13, MQTT-3.3.4-6, U5-3.3.2.3.8c, U5-4.13.1,
+// MQTT-4.13.1-1
 #[test]
 fn a_client_that_asks_all_the_same_is_told_why_it_has_to_go() {
     let cases: [(&[u8], &str); 6] = [

@@ -48,7 +48,7 @@ fn events_of_the_packets_before_the_end_come_first_and_the_end_is_last() {
     }
 }
 
-// U5-3.14.2.1b
+// U5-3.14.2.1b, MQTT-4.13.2-1
 #[test]
 fn reason_codes_of_the_other_side_are_refused() {
     let (client_only, server_only) =

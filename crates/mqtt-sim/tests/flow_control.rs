@@ -10,8 +10,7 @@ fn try_publish(pair: &mut Pair, side: Side, qos: QoS) -> Result<(), CommandError
     pair.send(side, message).map(drop).map_err(|error| error.kind().clone())
 }
 
-// MQTT-3.3.4-7, MQTT-3.3.4-9, MQTT-4.9.0-1, MQTT-4.9.0-2
-// MQTT-4.3.2-3
+// MQTT-3.3.4-7, MQTT-3.3.4-9, MQTT-4.9.0-1, MQTT-4.9.0-2, MQTT-4.3.2-3
 #[test]
 fn a_full_window_gives_the_message_back() {
     for side in Side::BOTH {
@@ -173,6 +172,7 @@ fn publish(id: u16, qos: QoS) -> Packet {
 }
 
 // U5-3.3.4a, U5-3.3.4b; bugs.tsv 54.
+// U5-4.13.1
 #[test]
 fn a_peer_that_exceeds_the_window_is_told_0x93() {
     for window in 1..=3_u16 {

@@ -166,7 +166,7 @@ fn a_client_that_authenticates_sends_auth_and_disconnect_alone() {
     assert_eq!(client.sent(), ["AUTH 0x18 AuthenticationMethod 'm'", "DISCONNECT"]);
 }
 
-// MQTT-2.2.2-2, MQTT-3.3.1-4
+// MQTT-2.2.2-2, MQTT-3.3.1-4, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1, U5-4.13.1
 #[test]
 fn wrong_flags_close_the_connection() {
     let cases: [&[u8]; 6] = [
@@ -186,6 +186,32 @@ fn wrong_flags_close_the_connection() {
             assert!(client.connection.is_closed() && server.connection.is_closed(), "{version} {bytes:?}");
             assert_eq!(server.sent(), goodbye, "{version} {bytes:?}");
             assert_eq!(client.sent(), goodbye, "{version} {bytes:?}");
+        }
+    }
+}
+
+// MQTT-1.5.3-1, MQTT-1.5.3-2, MQTT-1.5.4-1, MQTT-1.5.4-2, MQTT-4.8.0-1
+#[test]
+fn text_that_is_none_closes_the_connection() {
+    let surrogate: &[u8] = &[0xED, 0xA0, 0x80];
+    for version in VERSIONS {
+        let is_v5 = version == Version::V5;
+        for (bad, id) in [(&b"\xFF"[..], "MQTT-3.3.2-1"), (surrogate, "MQTT-3.3.2-1"), (b"a\0b", "MQTT-1.5.")] {
+            let len = bad.len() as u8;
+            let header = [0x30, 2 + len + u8::from(is_v5), 0, len];
+            let bytes = [&header[..], bad, if is_v5 { &[0][..] } else { &[] }].concat();
+            let (mut client, mut server) = (Solo::client(version), Solo::server(version));
+            client.feed(&bytes);
+            server.feed(&bytes);
+            let goodbye: &[&str] = if is_v5 { &["DISCONNECT 0x81"] } else { &[] };
+            assert_eq!(client.sent(), goodbye);
+            assert_eq!(server.sent(), goodbye);
+            for events in [client.events(), server.events()] {
+                assert!(
+                    events[0].starts_with("Closed: PUBLISH topic name, 0x81, ") && events[0].contains(id),
+                    "{events:?}"
+                );
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Statements about limits and announcements that no scenario of another file shows.
 
 use mqtt_proto::{
-    Auth, Client, ClientEvent, CommandError, Config, ConnAck, Connect, Delivery, Disconnect, Instant, Message,
-    PROTOCOL_MAXIMUM_PACKET_SIZE, QoS, ReasonCode, Role, Server, ServerEvent, Session, Subscribe, Subscription,
-    SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe, Version,
+    Auth, Client, ClientEvent, CommandError, Config, ConnAck, Connect, Delivery, Disconnect, FixedHeader, Instant,
+    Message, PROTOCOL_MAXIMUM_PACKET_SIZE, QoS, ReasonCode, Role, Server, ServerEvent, Session, Subscribe,
+    Subscription, SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe, Version,
 };
 use mqtt_sim::pair::{Scenario, Side, Solo};
 
@@ -100,6 +100,77 @@ fn words_give_way_in_every_packet_that_can_carry_them() {
         assert_eq!(seen.last(), Some(&[46, 37, 37, 42]), "with all there is");
         // In between AUTH and DISCONNECT have the reason and no User Property.
         assert!(seen.iter().any(|lens| lens[0] == 39) && seen.iter().any(|lens| lens[3] == 35));
+    }
+}
+
+/// The lengths of the packets that were sent.
+fn lengths<R: Role>(solo: &mut Solo<R>) -> Vec<usize> {
+    let bytes = solo.sent_bytes();
+    let (mut rest, mut lens) = (&bytes[..], Vec::new());
+    while let Some(header) = FixedHeader::parse(rest).unwrap() {
+        lens.push(header.frame_len());
+        rest = &rest[header.frame_len()..];
+    }
+    lens
+}
+
+/// What both roles can say. The packets that answer a message that does not fit are no mistake of ours to report.
+fn say_everything<R: Role>(solo: &mut Solo<R>) {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let _ = solo.connection.publish(NOW, message(qos));
+    }
+    for answer in [[0x40, 2, 0, 1], [0x50, 2, 0, 2], [0x70, 2, 0, 2], [0x50, 2, 0, 9], [0x62, 2, 0, 9]] {
+        solo.feed(&answer);
+    }
+}
+
+// MQTT-3.1.2-24, MQTT-3.2.2-15: the smallest limits that can be said at all.
+#[test]
+fn nothing_that_leaves_is_larger_than_the_peer_takes() {
+    for limit in 1..=12 {
+        let mut client = client(limit);
+        say_everything(&mut client);
+        for qos in 1..=2 {
+            client.feed(&publish(qos, qos));
+        }
+        while let Some(event) = client.connection.poll_event() {
+            if let ClientEvent::Message(Delivery { ack: Some(ack), .. }) = event {
+                client.connection.ack(NOW, ack).unwrap();
+            }
+        }
+        let filter = TopicFilter::from_static("f");
+        let subscribe = Subscribe::new(vec![Subscription::new(filter.clone(), QoS::AtMostOnce)]);
+        let _ = client.connection.subscribe(NOW, subscribe);
+        let _ = client.connection.unsubscribe(NOW, Unsubscribe::new(vec![filter]));
+        let _ = client.connection.auth(NOW, wordy_auth(ReasonCode::REAUTHENTICATE));
+        let _ = client.connection.ping(NOW);
+        client.connection.handle_timeout(Instant::from_millis(55_000));
+        let _ = client.connection.disconnect(NOW, Disconnect::new(ReasonCode::UNSPECIFIED_ERROR));
+        let lens = lengths(&mut client);
+        assert!(lens.iter().all(|len| *len <= limit as usize), "{limit} {lens:?}");
+
+        // A server that cannot say CONNACK never gets further.
+        let hello = hello().with_maximum_packet_size(limit.try_into().unwrap());
+        let mut server = Solo::asked(hello, Config::default());
+        if server.connection.accept(NOW, welcome(), None).is_ok() {
+            say_everything(&mut server);
+            for bytes in [&publish(1, 1)[..], &publish(2, 2), &[0xC0, 0], b"\x82\x0B\0\x01\0\0\x01a\0\0\x01b\0"] {
+                server.feed(bytes);
+            }
+            while let Some(event) = server.connection.poll_event() {
+                match event {
+                    ServerEvent::Message(Delivery { ack: Some(ack), .. }) => server.connection.ack(NOW, ack).unwrap(),
+                    ServerEvent::Subscribe(request) => {
+                        let answered = server.connection.suback(NOW, request, &[ReasonCode::SUCCESS; 2]);
+                        assert_eq!(answered.is_ok(), limit >= 7, "a SUBACK of two codes has 7 bytes");
+                    }
+                    _ => {}
+                }
+            }
+            let _ = server.connection.disconnect(NOW, Disconnect::new(ReasonCode::SERVER_BUSY));
+        }
+        let lens = lengths(&mut server);
+        assert!(lens.iter().all(|len| *len <= limit as usize), "{limit} {lens:?}");
     }
 }
 

@@ -49,6 +49,16 @@ fn an_identifier_from_an_earlier_process_does_not_misroute() {
     assert_eq!(deliver(&mut world, "a", &[9]), [one]);
 }
 
+// U5-3.3.2.3.8b: the server's mistake, or an identifier of a session that an earlier process left.
+#[test]
+fn a_message_with_an_identifier_that_nobody_knows_is_routed_by_its_topic() {
+    let mut world = World::connected(options());
+    let one = world.subscribe(&["a/#"]);
+    world.grant(&[GRANTED]);
+    assert_eq!(deliver(&mut world, "a/b", &[99]), [one]);
+    assert_eq!(deliver(&mut world, "other", &[99]), []);
+}
+
 #[test]
 fn without_identifiers_filters_decide() {
     for version in [Version::V31, Version::V311] {

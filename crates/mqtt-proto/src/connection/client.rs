@@ -284,8 +284,9 @@ impl<R: super::Role> Connection<R> {
             self.ping_waits_behind = (self.outbox_len() > 0).then(|| self.outbox.written());
             self.arm_ping_response();
         }
-        // Two bytes, within any Maximum Packet Size that lets a client do anything at all.
-        if Packet::<bytes::Bytes>::PingReq.encode(self.version, self.outbox.small()).is_ok() {
+        // A server that takes not even two bytes is never asked (MQTT-3.2.2-15), and its silence ends the connection.
+        let fits = self.peer.maximum_packet_size >= PING_LEN;
+        if fits && Packet::<bytes::Bytes>::PingReq.encode(self.version, self.outbox.small()).is_ok() {
             self.packet_sent();
         }
     }
@@ -331,3 +332,6 @@ fn announce_connect(connect: &mut Connect, config: &Config) -> Limits {
         ..Limits::UNLIMITED
     }
 }
+
+/// PINGREQ: a fixed header alone.
+const PING_LEN: u32 = 2;
