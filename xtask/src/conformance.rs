@@ -91,11 +91,11 @@ fn unshown(row: &Row, sources: &BTreeMap<String, Source>) -> Vec<String> {
     let Met::Test(tests) = &row.met else { return Vec::new() };
     let mistake = |test: &tables::TestName| {
         let Some(source) = sources.get(&test.file) else { return Some(format!("no file crates/{}", test.file)) };
-        // Parity scenarios are functions that the tests of each adapter call.
-        let is_scenario = test.file.contains("/src/parity/");
         match source.function(&test.function) {
             None => Some(format!("no function {} in {}", test.function, test.file)),
-            Some(found) if !found.is_test && !is_scenario => Some(format!("{} is no test", test.function)),
+            Some(found) if !found.is_test && !is_scenario(test, sources) => {
+                Some(format!("{}::{} is no test that runs", test.file, test.function))
+            }
             Some(found) if !mentions::ids(&found.text).contains(&row.id.as_str()) => {
                 Some(format!("{}::{} does not name it", test.file, test.function))
             }
@@ -103,6 +103,14 @@ fn unshown(row: &Row, sources: &BTreeMap<String, Source>) -> Vec<String> {
         }
     };
     tests.iter().filter_map(mistake).map(|mistake| format!("{}: {mistake}", row.id)).collect()
+}
+
+/// The tests of each adapter call the scenarios that the parity suite lists.
+fn is_scenario(test: &tables::TestName, sources: &BTreeMap<String, Source>) -> bool {
+    const FOLDER: &str = "mqtt-sim/src/parity/";
+    let is_in_a_word = |c: char| c.is_alphanumeric() || c == '_';
+    let lists = |suite: &Source| suite.text().split(|c| !is_in_a_word(c)).any(|word| word == test.function);
+    test.file.starts_with(FOLDER) && sources.get(&format!("{FOLDER}mod.rs")).is_some_and(lists)
 }
 
 /// Ids that the code names and no table has.
@@ -173,10 +181,24 @@ mod tests {
 
     #[test]
     fn what_is_no_test_of_the_statement_is_found_out() {
-        let sources = found("// MQTT-1.2.3-4\nfn helper() {}\n\n// MQTT-1.2.3-45\n#[test]\nfn other() {\n}\n");
-        let names = ["b.rs::it", "a.rs::it", "a.rs::helper", "a.rs::other"];
+        let sources = found(
+            "// MQTT-1.2.3-4\nfn helper() {}\n\n// MQTT-1.2.3-45\n#[test]\nfn other() {\n}\n\n\
+             // MQTT-1.2.3-4\n#[test]\n#[ignore = \"slow\"]\nfn idle() {\n}\n",
+        );
+        let names = ["b.rs::it", "a.rs::it", "a.rs::helper", "a.rs::other", "a.rs::idle"];
         let mistakes = unshown(&row(&names), &sources);
         assert_eq!(mistakes.len(), names.len(), "{mistakes:?}");
+    }
+
+    #[test]
+    fn a_scenario_is_a_test_once_the_suite_lists_it() {
+        let scenario = Source::new("// MQTT-1.2.3-4\npub fn it() {\n}\n".to_owned());
+        let mut sources = BTreeMap::from([("mqtt-sim/src/parity/a.rs".to_owned(), scenario)]);
+        let row = row(&["mqtt-sim/src/parity/a.rs::it"]);
+        for (suite, mistakes) in [("a => { it_too }", 1), ("a => { it }", 0)] {
+            sources.insert("mqtt-sim/src/parity/mod.rs".to_owned(), Source::new(suite.to_owned()));
+            assert_eq!(unshown(&row, &sources).len(), mistakes, "{suite}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn publish_of(version: Version, len: u32) -> Option<Vec<u8>> {
     Some(bytes.to_vec())
 }
 
-// U5-3.1.2.11.4b, U5-3.2.2.3.6, U5-4.13.1
+// U5-3.1.2.11.4b, U5-3.2.2.3.6, U5-4.13.1, U5-3.1.2.11.4a
 #[test]
 fn a_packet_of_the_limit_is_taken_and_one_byte_more_is_not() {
     for version in VERSIONS {

@@ -98,6 +98,19 @@ fn a_message_that_expires_on_its_way_finishes_its_handshake() {
     }
 }
 
+// MQTT-4.6.0-4
+#[test]
+fn pubrels_leave_in_the_order_of_the_pubrecs_whatever_their_ids() {
+    for version in VERSIONS {
+        let mut client = Solo::client(version);
+        for _ in 0..4 {
+            publish(&mut client, QoS::ExactlyOnce);
+        }
+        client.feed(&[3, 1, 4, 2].map(|id| [0x50, 2, 0, id]).concat());
+        assert_eq!(client.sent(), [3, 1, 4, 2].map(|id| format!("PUBREL id {id}")));
+    }
+}
+
 // MQTT-3.10.4-3
 #[test]
 fn an_unsubscribe_stops_nothing_that_is_under_way() {
@@ -166,7 +179,7 @@ fn a_client_that_authenticates_sends_auth_and_disconnect_alone() {
     assert_eq!(client.sent(), ["AUTH 0x18 AuthenticationMethod 'm'", "DISCONNECT"]);
 }
 
-// MQTT-2.2.2-2, MQTT-3.3.1-4, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1, U5-4.13.1
+// MQTT-2.2.2-2, MQTT-3.3.1-4, MQTT-4.8.0-1, MQTT-4.13.1-1, MQTT-4.13.2-1, U5-4.13.1, MQTT-3.6.1-1, MQTT-3.14.1-1
 #[test]
 fn wrong_flags_close_the_connection() {
     let cases: [&[u8]; 6] = [

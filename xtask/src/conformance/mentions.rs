@@ -10,6 +10,7 @@ pub(crate) struct Source {
 /// A function with the comments and attributes above it.
 pub(crate) struct Function {
     pub(crate) text: String,
+    /// It is a test, and not an ignored one.
     pub(crate) is_test: bool,
 }
 
@@ -34,7 +35,11 @@ impl Source {
         let indent = lines[at].len() - lines[at].trim_start().len();
         let closes = |line: &&str| line.len() == indent + 1 && line.ends_with('}');
         let end = lines[at..].iter().position(closes).map_or(at, |length| at + length);
-        let is_test = lines[start..at].iter().any(|line| line.trim_start().starts_with("#[") && line.contains("test]"));
+        let has_attribute = |is_it: fn(&str) -> bool| {
+            lines[start..at].iter().any(|line| line.trim_start().strip_prefix("#[").is_some_and(is_it))
+        };
+        let is_test =
+            has_attribute(|name| name.ends_with("test]")) && !has_attribute(|name| name.starts_with("ignore"));
         Some(Function { text: lines[start..=end].join("\n"), is_test })
     }
 }

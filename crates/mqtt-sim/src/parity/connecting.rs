@@ -9,12 +9,16 @@ use super::peer::{FullServer, reserve};
 use super::{Adapter, Peer, options_for, options_for_address, quick, within};
 
 /// IPv4.
+///
+/// MQTT-4.2-1, MQTT-7.1.2-1
 pub fn connects_over_ipv4(adapter: &Adapter) {
     let peer = Peer::start();
     passes_a_message(adapter, &peer, options_for(&peer));
 }
 
 /// IPv6.
+///
+/// MQTT-4.2-1, MQTT-7.1.2-1
 pub fn connects_over_ipv6(adapter: &Adapter) {
     let peer = Peer::start_v6();
     passes_a_message(adapter, &peer, options_for(&peer));

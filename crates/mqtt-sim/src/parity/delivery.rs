@@ -42,6 +42,8 @@ pub fn each_stream_gets_its_own_messages(adapter: &Adapter) {
 }
 
 /// Payloads around the boundaries of the length field and of the buffers.
+///
+/// MQTT-4.2-1, MQTT-7.1.2-1
 pub fn payloads_of_every_size_arrive_whole(adapter: &Adapter) {
     let peer = Peer::start();
     let handle = adapter.connect(options_for(&peer));
