@@ -8,6 +8,9 @@ use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::{Store, StoreError, StoredChange, decode_message, encode_message};
 
+/// Any of redb's errors, boxed: they are large, and a `Result` should not be.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// Keeps a client's session and queue in a file.
 ///
 /// Each commit is one transaction that is on the disk (`fsync`) when it returns. A second process that opens the file while
@@ -47,7 +50,7 @@ impl RedbStore {
         Ok(store)
     }
 
-    fn last_order(&self) -> Result<u64, redb::Error> {
+    fn last_order(&self) -> Result<u64, Failure> {
         let read = self.database.begin_read()?;
         let mut last = 0;
         for row in read.open_table(MESSAGES)?.iter()? {
@@ -59,7 +62,7 @@ impl RedbStore {
         Ok(last)
     }
 
-    fn read(&self) -> Result<Rows, redb::Error> {
+    fn read(&self) -> Result<Rows, Failure> {
         let read = self.database.begin_read()?;
         let mut rows = Rows::default();
         for row in read.open_table(MESSAGES)?.iter()? {
@@ -87,7 +90,7 @@ impl RedbStore {
         Ok(rows)
     }
 
-    fn write(&mut self, changes: &[Encoded<'_>]) -> Result<(), redb::Error> {
+    fn write(&mut self, changes: &[Encoded<'_>]) -> Result<(), Failure> {
         let write = self.database.begin_write()?;
         let mut order = self.order;
         {
@@ -176,7 +179,7 @@ struct Tables<'t> {
 }
 
 impl<'t> Tables<'t> {
-    fn open(write: &'t WriteTransaction) -> Result<Self, redb::Error> {
+    fn open(write: &'t WriteTransaction) -> Result<Self, Failure> {
         Ok(Self {
             messages: write.open_table(MESSAGES)?,
             released: write.open_table(RELEASED)?,
@@ -186,7 +189,7 @@ impl<'t> Tables<'t> {
         })
     }
 
-    fn apply(&mut self, Encoded { change, bytes }: &Encoded<'_>, order: &mut u64) -> Result<(), redb::Error> {
+    fn apply(&mut self, Encoded { change, bytes }: &Encoded<'_>, order: &mut u64) -> Result<(), Failure> {
         *order += 1;
         match change {
             StoredChange::ClientId(client_id) => {
