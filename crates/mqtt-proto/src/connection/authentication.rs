@@ -118,7 +118,7 @@ impl<R: Role> Connection<R> {
                 self.timers.stop(Timer::Handshake);
             }
         }
-        self.events.push_back(R::auth(auth));
+        self.tell(R::auth(auth));
         Ok(())
     }
 }

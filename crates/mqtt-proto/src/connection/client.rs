@@ -155,7 +155,7 @@ impl Connection<Client> {
         }
         self.session.exists = true;
         self.arm_client_keep_alive();
-        self.events.push_back(ClientEvent::Connected(connack));
+        self.tell(ClientEvent::Connected(connack));
         if is_resumed {
             self.resend();
         } else {
@@ -190,7 +190,7 @@ impl Connection<Client> {
     fn lose_session(&mut self) {
         self.session.cleared();
         while let Some(slot) = self.session.lost_message() {
-            self.events.push_back(ClientEvent::Unacknowledged { token: slot.token, message: slot.message });
+            self.tell(ClientEvent::Unacknowledged { token: slot.token, message: slot.message });
         }
     }
 
@@ -202,7 +202,7 @@ impl Connection<Client> {
             return Err(self.broke(PacketType::SubAck, "reason codes", &rules::CODE_COUNT));
         }
         if let Some(token) = self.answered(suback.packet_id) {
-            self.events.push_back(ClientEvent::Subscribed { token, suback });
+            self.tell(ClientEvent::Subscribed { token, suback });
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Connection<Client> {
             return Err(self.broke(PacketType::UnsubAck, "reason codes", &rules::CODE_COUNT));
         }
         if let Some(token) = self.answered(unsuback.packet_id) {
-            self.events.push_back(ClientEvent::Unsubscribed { token, unsuback });
+            self.tell(ClientEvent::Unsubscribed { token, unsuback });
         }
         Ok(())
     }

@@ -113,6 +113,19 @@ pub struct UnsubscribeRequest {
 }
 
 impl ClientEvent {
+    /// About how many bytes it holds that the peer has chosen: what the limit of waiting events counts.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Message(delivery) => delivery.len(),
+            Self::Acknowledged(acknowledged) => acknowledged.properties.encoded_len(),
+            Self::Subscribed { suback, .. } => suback.reasons.len() + suback.properties().encoded_len(),
+            Self::Unsubscribed { unsuback, .. } => unsuback.reasons.len() + unsuback.properties().encoded_len(),
+            Self::Auth(auth) => auth.properties().encoded_len(),
+            // Ours, or the only one of its kind.
+            Self::Unacknowledged { .. } | Self::Connected(_) | Self::Closed(_) => 0,
+        }
+    }
+
     pub(crate) fn duplicate(&self) -> Self {
         match self {
             Self::Connected(connack) => Self::Connected(connack.clone()),
@@ -128,6 +141,27 @@ impl ClientEvent {
 }
 
 impl ServerEvent {
+    /// About how many bytes it holds that the peer has chosen: what the limit of waiting events counts.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Message(delivery) => delivery.len(),
+            Self::Acknowledged(acknowledged) => acknowledged.properties.encoded_len(),
+            Self::Subscribe(SubscribeRequest { subscribe, .. }) => {
+                let filters = subscribe.subscriptions.iter().map(|subscription| subscription.filter.as_bytes().len());
+                let entries = size_of_val(&*subscribe.subscriptions);
+                entries + filters.sum::<usize>() + subscribe.properties().encoded_len()
+            }
+            Self::Unsubscribe(UnsubscribeRequest { unsubscribe, .. }) => {
+                let filters = unsubscribe.filters.iter().map(|filter| filter.as_bytes().len());
+                let entries = size_of_val(&*unsubscribe.filters);
+                entries + filters.sum::<usize>() + unsubscribe.properties().encoded_len()
+            }
+            Self::Auth(auth) => auth.properties().encoded_len(),
+            // The only one of its kind.
+            Self::Connect(_) | Self::Closed(_) => 0,
+        }
+    }
+
     pub(crate) fn duplicate(&self) -> Self {
         match self {
             Self::Connect(connect) => Self::Connect(connect.clone()),
@@ -148,9 +182,9 @@ impl ServerEvent {
 }
 
 impl Delivery {
-    /// Bytes of topic and payload.
-    pub(super) fn len(&self) -> usize {
-        self.message.topic.as_bytes().len() + self.message.payload.len()
+    fn len(&self) -> usize {
+        let Message { topic, payload, .. } = &self.message;
+        topic.as_bytes().len() + payload.len() + self.message.properties().encoded_len()
     }
 
     fn duplicate(&self) -> Self {

@@ -238,8 +238,7 @@ impl<R: Role> Connection<R> {
         let connection = self.session.connections;
         let ack = key.map(|(packet_id, due, delivery)| Ack::new(AckKey { packet_id, qos, connection, due, delivery }));
         let delivery = Delivery { message, dup, ack };
-        self.event_bytes += delivery.len();
-        self.events.push_back(R::message(delivery));
+        self.tell(R::message(delivery));
     }
 
     /// Sends the acknowledgements up to the first that the application still owes.

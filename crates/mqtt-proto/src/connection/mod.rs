@@ -127,7 +127,7 @@ pub struct Connection<R: Role> {
     dues: Dues,
     outbox: Outbox,
     events: VecDeque<R::Event>,
-    /// Topics and payloads in them.
+    /// About how many bytes of the peer's they keep alive.
     event_bytes: usize,
     /// Server: the client identifier of CONNECT was empty; Request Response Information of CONNECT.
     client_id_empty: bool,
@@ -162,7 +162,7 @@ impl<R: Role> Connection<R> {
     pub fn poll_event(&mut self) -> Option<R::Event> {
         self.input_waited |= self.is_event_queue_full();
         let event = self.events.pop_front()?;
-        self.event_bytes -= R::message_len(&event);
+        self.event_bytes -= R::event_len(&event);
         Some(event)
     }
 
@@ -356,6 +356,11 @@ impl<R: Role> Connection<R> {
         self.now = self.now.max(now);
     }
 
+    fn tell(&mut self, event: R::Event) {
+        self.event_bytes += R::event_len(&event);
+        self.events.push_back(event);
+    }
+
     fn is_event_queue_full(&self) -> bool {
         let is_full = self.events.len() >= self.config.event_limit.max(1)
             || self.event_bytes >= self.config.event_bytes_limit.max(1);
@@ -378,7 +383,7 @@ impl<R: Role> Connection<R> {
         }
         self.phase = Phase::Closed;
         self.timers.clear();
-        self.events.push_back(R::closed(why));
+        self.tell(R::closed(why));
     }
 
     /// The peer broke a rule. 5.0 has a DISCONNECT for it; in 3.x one from a client would hide the failure (it deletes the

@@ -233,7 +233,7 @@ impl<R: Role> Connection<R> {
         // is over.
         let is_news = reason != ReasonCode::SUCCESS && !slot.rec_reason.is_failure();
         let reason = if is_news { reason } else { slot.rec_reason };
-        self.events.push_back(R::acknowledged(Acknowledged { token: slot.token, reason, properties }));
+        self.tell(R::acknowledged(Acknowledged { token: slot.token, reason, properties }));
     }
 }
 

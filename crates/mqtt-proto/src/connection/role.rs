@@ -37,8 +37,8 @@ pub(crate) mod sealed {
         /// A copy of an event that waits in the machine, so that the machine can be forked. Applications cannot: an `Ack`
         /// is given once.
         fn duplicate(event: &Self::Event) -> Self::Event;
-        /// Bytes of topic and payload that an event keeps alive.
-        fn message_len(event: &Self::Event) -> usize;
+        /// About how many bytes of the peer's an event keeps alive.
+        fn event_len(event: &Self::Event) -> usize;
         /// The duty that comes with an event that nobody has read.
         fn unread_ack(event: &Self::Event) -> Option<&Ack>;
         /// Takes a packet that only this role receives.
@@ -72,8 +72,8 @@ impl sealed::Machine for Client {
         event.duplicate()
     }
 
-    fn message_len(event: &ClientEvent) -> usize {
-        if let ClientEvent::Message(delivery) = event { delivery.len() } else { 0 }
+    fn event_len(event: &ClientEvent) -> usize {
+        event.len()
     }
 
     fn unread_ack(event: &ClientEvent) -> Option<&Ack> {
@@ -109,8 +109,8 @@ impl sealed::Machine for Server {
         event.duplicate()
     }
 
-    fn message_len(event: &ServerEvent) -> usize {
-        if let ServerEvent::Message(delivery) = event { delivery.len() } else { 0 }
+    fn event_len(event: &ServerEvent) -> usize {
+        event.len()
     }
 
     fn unread_ack(event: &ServerEvent) -> Option<&Ack> {

@@ -196,7 +196,7 @@ impl Connection<Server> {
             self.close(Closed::Local);
             return;
         }
-        self.events.push_back(ServerEvent::Connect(Box::new(connect)));
+        self.tell(ServerEvent::Connect(Box::new(connect)));
     }
 
     /// What the standard makes a server refuse whatever its application thinks.
@@ -290,13 +290,13 @@ impl Connection<Server> {
             return Err(self.broke(PacketType::Subscribe, field, rule));
         }
         let connection = self.session.connections;
-        self.events.push_back(ServerEvent::Subscribe(SubscribeRequest { subscribe, connection }));
+        self.tell(ServerEvent::Subscribe(SubscribeRequest { subscribe, connection }));
         Ok(())
     }
 
     fn receive_unsubscribe(&mut self, unsubscribe: Unsubscribe) {
         let connection = self.session.connections;
-        self.events.push_back(ServerEvent::Unsubscribe(UnsubscribeRequest { unsubscribe, connection }));
+        self.tell(ServerEvent::Unsubscribe(UnsubscribeRequest { unsubscribe, connection }));
     }
 
     fn receive_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {

@@ -35,6 +35,11 @@ impl<B: Storage> Properties<B> {
         self.present & !HIDDEN == 0
     }
 
+    /// Bytes that they take on the wire.
+    pub(crate) fn encoded_len(&self) -> usize {
+        self.bytes.as_ref().len()
+    }
+
     /// Whether a property is there.
     #[must_use]
     #[inline]
