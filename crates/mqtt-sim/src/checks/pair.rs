@@ -42,6 +42,9 @@ struct World<'a> {
     stored: Option<Session>,
     /// The server's application will not find the session at the next CONNECT.
     forgets: bool,
+    /// The server began a session anew and the client has not heard of it. A server that resumed that session at the next
+    /// CONNECT would mix it with the client's old one, and the protocol has no remedy: so ours begins anew again.
+    is_unheard: bool,
     /// A 3.1 server forgot a session and could not say so: its client may send QoS 2 messages twice.
     is_confused: bool,
     subscribing: BTreeSet<Token>,
@@ -182,6 +185,7 @@ impl<'a> World<'a> {
             server: End::new(server),
             stored: None,
             forgets: false,
+            is_unheard: false,
             is_confused: false,
             subscribing: BTreeSet::new(),
             requests: Vec::new(),
@@ -208,6 +212,7 @@ impl<'a> World<'a> {
                 let (up, down) = (self.count(), self.count());
                 self.server.read(now, up);
                 self.client.read(now, down);
+                self.is_unheard &= !self.client.machine.is_open();
             }
             14..=16 => {
                 let (client, server) = (self.source.byte(), self.source.byte());
@@ -326,7 +331,8 @@ impl<'a> World<'a> {
             // The client was gone before the application looked; its session stays where it is.
             return;
         }
-        let session = self.stored.take().filter(|_| !connect.clean_start && !self.forgets);
+        let session = self.stored.take().filter(|_| !connect.clean_start && !self.forgets && !self.is_unheard);
+        self.is_unheard = session.is_none();
         if session.is_none() {
             // Its messages die with it.
             self.server.open.clear();
@@ -365,6 +371,7 @@ impl<'a> World<'a> {
             self.server.write(&mut self.client, usize::MAX);
             self.server.read(self.now, usize::MAX);
             self.client.read(self.now, usize::MAX);
+            self.is_unheard &= !self.client.machine.is_open();
             if self.is_quiet() {
                 return self.check_quiet();
             }
