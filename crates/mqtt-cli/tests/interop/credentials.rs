@@ -59,15 +59,3 @@ fn refused(finished: Finished) {
     assert_eq!(status.code(), Some(NOT_CONNECTED), "{line}: {stderr}");
     assert!(stderr.to_lowercase().contains("not authorized"), "{line}: {stderr}");
 }
-
-#[test]
-fn nobody_listening_is_said_and_not_waited_for() {
-    let mut broker = Broker::start();
-    broker.kill();
-    in_every_version(|version| {
-        let finished = Program::publisher(Ours, &broker, version).args(["-t", "a", "-m", "b"]).start().finish();
-        let Finished { line, status, stderr, .. } = finished;
-        assert_eq!(status.code(), Some(NOT_CONNECTED), "{line}: {stderr}");
-        assert!(stderr.to_lowercase().contains("refused"), "{line}: {stderr}");
-    });
-}

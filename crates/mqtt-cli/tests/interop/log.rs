@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything here may take before the test is declared stuck. Passing tests never wait for it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The lines of a pipe, collected as they come.
 #[derive(Clone)]
