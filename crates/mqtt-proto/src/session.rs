@@ -212,8 +212,10 @@ impl Session {
         self.outgoing.remove_first_message()
     }
 
-    pub(crate) fn has_changes(&self) -> bool {
-        !self.changes.is_empty()
+    /// Whether changes wait that must be durable before the peer hears of them. That a message is finished is not one of
+    /// them: forgotten, it is sent once more under its id, and the peer knows it.
+    pub(crate) fn must_be_stored(&self) -> bool {
+        self.changes.iter().any(|change| !matches!(change, Change::Finished { .. }))
     }
 
     pub(crate) fn next_token(&mut self) -> Token {

@@ -1,6 +1,5 @@
 //! What flows over a connection, both ways: its events, and the messages and requests that wait for it.
 
-use bytes::Buf;
 use mqtt_proto::{
     Acknowledged, Capability, ClientEvent, CommandError, ConnAck, Instant, QoS, ReasonCode, SubAck, Text, Token,
     UnsubAck, Version,
@@ -149,7 +148,7 @@ impl Client {
         let qos = message.qos;
         match online.connection.publish(now, message) {
             Ok(_) if qos == QoS::AtMostOnce => {
-                let end = self.written + online.connection.outbox().remaining() as u64;
+                let end = self.written + online.connection.outbox_len() as u64;
                 self.unwritten.push_back((end, id));
                 None
             }

@@ -1,6 +1,7 @@
 //! The pure client in virtual time, and the handle with a hand-cranked driver.
 
 mod handle;
+mod journal;
 mod queue;
 mod reconnect;
 mod resume;

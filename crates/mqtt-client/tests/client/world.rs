@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use mqtt_client::{Client, Endpoint, Error, Event, MessageId, Options, SubscriberId};
+use mqtt_client::{Client, Endpoint, Error, Event, MessageId, Options, StoredChange, SubscriberId};
 use mqtt_proto::{
     Config, ConnAck, Connect, Connection, Delivery, Instant, Message, QoS, ReasonCode, Server, ServerEvent, Session,
     Subscribe, SubscribeRequest, Subscription, TopicFilter, TopicName, UnsubscribeRequest,
@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// What the server has seen and no test has looked at.
     pub(crate) seen: Vec<ServerEvent>,
+    /// What the client's store holds, if it has one.
+    pub(crate) store: Vec<StoredChange>,
 }
 
 pub(crate) fn options() -> Options {
@@ -34,7 +36,16 @@ impl World {
             config: Config::default(),
             events: Vec::new(),
             seen: Vec::new(),
+            store: Vec::new(),
         }
+    }
+
+    /// A world whose client begins with what a store holds.
+    pub(crate) fn restored(options: Options, store: Vec<StoredChange>) -> Self {
+        let mut world = Self::new(options.clone());
+        world.client = Client::restore(world.now, options, store.clone()).unwrap();
+        world.store = store;
+        world
     }
 
     /// A world in which the client is connected and all is quiet.
@@ -78,8 +89,7 @@ impl World {
     /// Carries bytes both ways until nothing moves.
     pub(crate) fn settle(&mut self) {
         loop {
-            let mut to_server = BytesMut::new();
-            self.client.outbox(self.now, |outbox| drain(outbox, &mut to_server));
+            let mut to_server = self.written();
             let mut to_client = BytesMut::new();
             drain(self.server.outbox(), &mut to_client);
             let is_quiet = to_server.is_empty() && to_client.is_empty();
@@ -93,6 +103,14 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Stores what has changed, and then takes what the client writes.
+    pub(crate) fn written(&mut self) -> BytesMut {
+        self.store.extend(self.client.take_changes());
+        let mut bytes = BytesMut::new();
+        self.client.outbox(self.now, |outbox| drain(outbox, &mut bytes));
+        bytes
     }
 
     pub(crate) fn poll(&mut self) {

@@ -186,9 +186,14 @@ impl<R: Role> Connection<R> {
     ///
     /// In debug builds, if changes wait for [`poll_change`](Self::poll_change): they must be stored first.
     pub fn outbox(&mut self) -> &mut Outbox {
-        debug_assert!(!self.session.has_changes(), "poll and store the session's changes before writing the outbox");
+        debug_assert!(!self.session.must_be_stored(), "poll and store the session's changes before writing the outbox");
         self.send_backlog();
         &mut self.outbox
+    }
+
+    /// Bytes in the outbox, without refilling it.
+    pub fn outbox_len(&self) -> usize {
+        bytes::Buf::remaining(&self.outbox)
     }
 
     /// Whether more input will be taken: `false` while the application lets too many events wait, while the peer lets too
@@ -370,10 +375,6 @@ impl<R: Role> Connection<R> {
     /// Whether silence may be our application's doing, which lets input wait or has just ceased to.
     fn may_be_our_fault(&mut self) -> bool {
         self.is_event_queue_full() || core::mem::take(&mut self.input_waited)
-    }
-
-    fn outbox_len(&self) -> usize {
-        bytes::Buf::remaining(&self.outbox)
     }
 
     /// Ends the connection on our side of the wire; what is in the outbox may still be written.
