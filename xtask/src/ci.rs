@@ -71,24 +71,15 @@ pub(crate) fn msrv(_: &[String]) -> Result<(), String> {
     run(check.arg(target))
 }
 
-/// Runs one fuzz target, for a minute unless told otherwise.
-pub(crate) fn fuzz(arguments: &[String]) -> Result<(), String> {
-    let [target, rest @ ..] = arguments else {
-        return Err("which target? `cargo fuzz list` names them".into());
-    };
-    let seconds = rest.first().map_or("60", String::as_str);
-    let mut fuzz = command("cargo fuzz run --sanitizer none");
-    fuzz.arg(target).arg("--").arg(format!("-max_total_time={seconds}"));
-    // cargo-fuzz passes unstable flags to the compiler; this lets a stable one take them.
-    run(fuzz.env("RUSTC_BOOTSTRAP", "1"))
-}
-
 /// The targets stand outside the workspace, so no other step sees them. Without its default feature libfuzzer-sys
 /// compiles no C++; the corpora are replayed by the workspace's tests.
 fn fuzz_targets_compile() -> Result<(), String> {
     let target = target_dir().join("xtask").join("fuzz");
     run(&mut command("cargo fmt --manifest-path fuzz/Cargo.toml --check"))?;
     let mut clippy = command("cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features");
-    clippy.arg("--target-dir").arg(target);
-    run(clippy.args(["--", "-D", "warnings"]))
+    clippy.arg("--target-dir").arg(&target);
+    run(clippy.args(["--", "-D", "warnings"]))?;
+    // The table of differences between our decoder and others is complete for the committed inputs.
+    let mut differences = command("cargo test --locked --manifest-path fuzz/Cargo.toml --no-default-features --lib");
+    run(differences.arg("--target-dir").arg(target))
 }

@@ -5,6 +5,7 @@
 mod ci;
 mod conformance;
 mod demo;
+mod fuzz;
 mod no_std;
 mod readme;
 mod shell;
@@ -22,7 +23,7 @@ const TASKS: [(&str, &str, Task); 7] = [
         conformance::run,
     ),
     ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
-    ("fuzz", "fuzz TARGET [SECONDS]: needs `cargo install --locked cargo-fuzz`", ci::fuzz),
+    ("fuzz", "fuzz TARGET|smoke [SECONDS]: needs `cargo install --locked cargo-fuzz`", fuzz::fuzz),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
     ("readme", "write the examples into README.md; --check only compares", readme::run),
