@@ -5,7 +5,9 @@
 mod ci;
 mod conformance;
 mod demo;
+mod faults;
 mod fuzz;
+mod model;
 mod no_std;
 mod readme;
 mod shell;
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
-const TASKS: [(&str, &str, Task); 7] = [
+const TASKS: [(&str, &str, Task); 9] = [
     ("ci", "every check, in order, stopping at the first failure", ci::all),
     (
         "conformance",
@@ -23,10 +25,12 @@ const TASKS: [(&str, &str, Task); 7] = [
         conformance::run,
     ),
     ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
+    ("faults", "switch seeded protocol faults on, one at a time: the model of delivery must see each", faults::run),
     ("fuzz", "fuzz TARGET|smoke [SECONDS]: needs `cargo install --locked cargo-fuzz`", fuzz::fuzz),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
     ("readme", "write the examples into README.md; --check only compares", readme::run),
+    ("sim", "play random schedules of the model: --seeds N or FIRST..LAST", model::sim),
 ];
 
 fn main() -> ExitCode {

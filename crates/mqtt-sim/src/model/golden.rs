@@ -152,6 +152,7 @@ pub fn scenarios() -> Vec<Scenario> {
             vec![
                 on_topic(1, ExactlyOnce),
                 on_topic(1, AtMostOnce),
+                Step::Frame(Client),
                 Step::Redial,
                 run,
                 on_topic(1, AtMostOnce),
@@ -191,17 +192,35 @@ pub fn scenarios() -> Vec<Scenario> {
         (
             "a smaller window on the next connection",
             window(3),
-            vec![q1, q2, q1, Step::ReceiveMaximum(Server, 1), Step::Redial, run, q2, run],
+            vec![q1, q2, q1, Step::ReceiveMaximum(Server, 1), Step::Frame(Client), Step::Redial, run, q2, run],
         ),
         (
             "a larger window on the next connection",
             window(1),
-            vec![q2, Step::ReceiveMaximum(Server, 3), Step::Redial, q1, q2, run],
+            vec![q2, Step::ReceiveMaximum(Server, 3), Step::Frame(Client), Step::Redial, q1, q2, run],
         ),
         (
             "an outbox smaller than the backlog",
             Setup { outbox_limit: 10, ..plain },
-            vec![q1, q2, q1, q2, Step::Redial, run, q1, run],
+            vec![q1, q2, q1, q2, Step::Frame(Client), Step::Redial, run, q1, run],
+        ),
+        (
+            "a message before the backlog is out",
+            Setup { outbox_limit: 10, ..plain },
+            vec![
+                q1,
+                q2,
+                q1,
+                Step::Frame(Client),
+                Step::Redial,
+                Step::Frame(Client),
+                Step::Stall(Client, true),
+                run,
+                Step::Write(Client),
+                q1,
+                Step::Stall(Client, false),
+                run,
+            ],
         ),
         (
             "the server forgets QoS 1",

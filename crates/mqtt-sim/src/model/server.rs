@@ -44,7 +44,9 @@ impl World {
             self.crash_now(Side::Server, true)?;
             return Ok(true);
         }
-        moved |= self.flush(index, Side::Server, server.outbox())?;
+        if !self.apps[Side::Server.index()].stalled {
+            moved |= self.flush(index, Side::Server, server.outbox())?;
+        }
         if !server.is_closed() {
             self.links[index].server = Some(server);
             return Ok(moved);

@@ -151,6 +151,8 @@ pub enum Step {
     Pause(Side, bool),
     /// The transport stops taking bytes, or goes on.
     Stall(Side, bool),
+    /// A stalled transport takes what is in the outbox, once.
+    Write(Side),
     /// The link breaks: of what is under way, so many bytes of client and server arrive, then both learn of it.
     Break(u16, u16),
     /// The link breaks and loses all that is under way; the client dials at once.
@@ -191,6 +193,7 @@ impl Step {
             Self::Refuse(side, index) => Self::Refuse(side.peer(), index),
             Self::Pause(side, on) => Self::Pause(side.peer(), on),
             Self::Stall(side, on) => Self::Stall(side.peer(), on),
+            Self::Write(side) => Self::Write(side.peer()),
             Self::HalfOpen(side) => Self::HalfOpen(side.peer()),
             Self::Disconnect(side) => Self::Disconnect(side.peer()),
             Self::Crash(side) => Self::Crash(side.peer()),

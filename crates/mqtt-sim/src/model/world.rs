@@ -116,6 +116,12 @@ impl World {
         })
     }
 
+    /// Whether bytes that the client wrote to an abandoned connection may still arrive.
+    pub fn has_late_bytes(&self) -> bool {
+        let takes = |link: &Link| link.server.as_ref().is_some_and(|server| server.wants_input());
+        self.links.len() > 1 && takes(&self.links[0]) && !self.links[0].pipes[0].is_over
+    }
+
     /// How many deliveries the application holds.
     pub fn held(&self, side: Side) -> usize {
         self.apps[side.index()].held.len()
@@ -162,6 +168,7 @@ impl World {
                 self.disturb();
                 self.links.iter_mut().for_each(|link| link.monitor.longest_gap = 0);
             }
+            Step::Write(side) => self.write_once(side)?,
             Step::Break(client, server) => self.break_link([client.into(), server.into()]),
             Step::Redial => {
                 self.break_link([0, 0]);
@@ -258,7 +265,7 @@ impl World {
     pub(super) fn flush(&mut self, index: usize, side: Side, outbox: &mut Outbox) -> Result<bool, super::Violation> {
         let bound = self.setup.outbox_limit + ANSWERS + LARGEST;
         ensure(outbox.remaining() <= bound, "I25", || format!("{side:?}'s outbox holds {}", outbox.remaining()))?;
-        if !outbox.has_remaining() || self.apps[side.index()].stalled {
+        if !outbox.has_remaining() {
             return Ok(false);
         }
         let bytes = outbox.copy_to_bytes(outbox.remaining());
@@ -267,6 +274,27 @@ impl World {
         link.pipe(side).write(&bytes);
         link.monitor.wrote(side, bytes, now.as_millis(), ledger, flows)?;
         Ok(true)
+    }
+
+    fn write_once(&mut self, side: Side) -> Verdict {
+        let index = match side {
+            Side::Client => self.links.len().checked_sub(1),
+            Side::Server => self.server_index(),
+        };
+        let Some(index) = index else { return Ok(()) };
+        match side {
+            Side::Client => {
+                let Some(mut client) = self.client.take() else { return Ok(()) };
+                self.flush(index, side, client.outbox())?;
+                self.client = Some(client);
+            }
+            Side::Server => {
+                let Some(mut server) = self.links[index].server.take() else { return Ok(()) };
+                self.flush(index, side, server.outbox())?;
+                self.links[index].server = Some(server);
+            }
+        }
+        Ok(())
     }
 
     fn publish(&mut self, side: Side, load: Load) -> Verdict {

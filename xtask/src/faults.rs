@@ -1,0 +1,58 @@
+//! Seeded faults: the model of delivery must be able to fail.
+//!
+//! The faults are a patch (`crates/mqtt-sim/faults.patch`), so that the code that ships carries no trace of them. It is applied to a
+//! copy of the workspace, where one fault at a time can be switched on, and the model has to find each.
+
+use std::path::{Path, PathBuf};
+
+use crate::shell::{command, output, root, run as run_command, target_dir};
+
+const PATCH: &str = "crates/mqtt-sim/faults.patch";
+
+pub(crate) fn run(_: &[String]) -> Result<(), String> {
+    let faults = target_dir().join("xtask").join("faults");
+    let (fresh, tree) = (faults.join("fresh"), faults.join("tree"));
+    let _ = std::fs::remove_dir_all(&fresh);
+    for file in tracked_files()? {
+        copy(&root().join(&file), &fresh.join(&file))?;
+    }
+    // Outside of a repository, or git would look for the files in ours.
+    let mut apply = command("git apply --whitespace=nowarn");
+    apply.arg(root().join(PATCH)).current_dir(&fresh).env("GIT_CEILING_DIRECTORIES", &faults);
+    run_command(&mut apply).map_err(|why| {
+        format!(
+            "{why}\nthe code has moved on: apply the patch by hand in {}, mend it, and write it anew",
+            fresh.display()
+        )
+    })?;
+    // Only what differs is written, so that cargo builds only that.
+    sync(&fresh, &tree)?;
+    let mut test = command("cargo test --locked -p mqtt-sim --test model_faults --target-dir");
+    test.arg(faults.join("target")).args(["--", "--nocapture"]).current_dir(&tree);
+    run_command(test.env("RUSTFLAGS", "--cfg mqtt_seeded_faults"))
+}
+
+fn tracked_files() -> Result<Vec<PathBuf>, String> {
+    let list = output(&mut command("git ls-files Cargo.toml Cargo.lock crates benches xtask"))?;
+    Ok(list.lines().map(PathBuf::from).filter(|file| root().join(file).exists()).collect())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let folder = to.parent().expect("a file lies in a folder");
+    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    std::fs::copy(from, to).map_err(|error| format!("{}: {error}", from.display()))?;
+    Ok(())
+}
+
+fn sync(fresh: &Path, tree: &Path) -> Result<(), String> {
+    let entries = std::fs::read_dir(fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
+    for entry in entries.map_while(Result::ok) {
+        let (from, to) = (entry.path(), tree.join(entry.file_name()));
+        if from.is_dir() {
+            sync(&from, &to)?;
+        } else if std::fs::read(&from).ok() != std::fs::read(&to).ok() {
+            copy(&from, &to)?;
+        }
+    }
+    Ok(())
+}
