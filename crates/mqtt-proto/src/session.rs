@@ -201,6 +201,13 @@ impl Session {
         self.record(|| Change::Completed { packet_id });
     }
 
+    /// What the peer has sent so far is void: its ids stand for new messages.
+    pub(crate) fn forget_received(&mut self) {
+        for entry in self.incoming.sorted() {
+            self.completed(entry.id);
+        }
+    }
+
     /// The session begins anew on the other side; its unfinished messages are taken out one by one with
     /// [`lost_message`](Self::lost_message).
     pub(crate) fn cleared(&mut self) {

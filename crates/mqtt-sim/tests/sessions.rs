@@ -1,6 +1,8 @@
 //! Session present, clean start and session expiry: who remembers what (5.0 §3.1.2.4, §3.2.2.1.1, §4.1).
 
-use mqtt_proto::{Closed, CommandError, Config, ConnAck, Connect, Disconnect, QoS, ReasonCode, Session, Text, Version};
+use mqtt_proto::{
+    ClientEvent, Closed, CommandError, Config, ConnAck, Connect, Disconnect, QoS, ReasonCode, Session, Text, Version,
+};
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -152,6 +154,31 @@ fn session_present_after_a_clean_start_closes() {
         let mut client = Solo::dialling(connect, Config::default(), Session::continued());
         client.feed(if version == Version::V5 { &[0x20, 3, 1, 0, 0] } else { &[0x20, 2, 1, 0] });
         assert!(client.connection.is_closed());
+    }
+}
+
+// MQTT-3.1.2-4 (5.0), MQTT-3.1.2-6 (3.1.1): the server has forgotten the session though its CONNACK never came.
+#[test]
+fn a_clean_start_whose_connack_is_lost_forgets_what_was_received_before() {
+    for version in TELLING {
+        let publish: &[u8] = if version == Version::V5 { b"\x34\x06\0\x01t\0\x01\0" } else { b"\x34\x05\0\x01t\0\x01" };
+        let mut old = Solo::client(version);
+        old.feed(publish);
+        let Some(ClientEvent::Message(delivery)) = old.connection.poll_event() else { panic!("no message") };
+        let now = old.instant();
+        old.connection.ack(now, delivery.ack.unwrap()).unwrap();
+        let session = old.connection.into_session();
+        assert_eq!(session.unreleased().count(), 1);
+
+        let clean = Connect::new(version, Text::from_static("c"));
+        let session = Solo::dialling(clean.clone(), Config::default(), session).connection.into_session();
+        let mut again = Solo::dialling(clean.with_clean_start(false), Config::default(), session)
+            .welcome(ConnAck::new(true, ReasonCode::SUCCESS));
+        again.feed(publish);
+        assert!(
+            matches!(again.connection.poll_event(), Some(ClientEvent::Message(_))),
+            "{version}: it is a new message"
+        );
     }
 }
 

@@ -51,6 +51,11 @@ impl Connection<Client> {
         let mut connection = Self::new(now, config, connect.version, Phase::AwaitConnAck);
         connection.session = session;
         connection.session.journal = connection.config.journal;
+        if connect.clean_start {
+            // MQTT-3.1.2-4: the server forgets when it reads this, and its CONNACK may be lost. A message that it sends on a
+            // later connection must not be taken for one of the session before.
+            connection.session.forget_received();
+        }
         connection.own = announce_connect(&mut connect, &connection.config);
         connection.remember(&connect);
         connect.encode(connection.outbox.small())?;
