@@ -176,7 +176,10 @@ fn no_order_of_events_breaks_a_promise_in_larger_worlds() {
     let states = explore_all(vec![
         ("three messages each way, window 1, one cut", bounds(v5, 1, &[q2, q1, q2], &[q1, q2, q1], 1, 1)),
         ("three messages each way, window 3, one cut", bounds(v5, 3, &[q2, q1, q2], &[q1, q2, q1], 1, 1)),
+        ("three messages each way, window 1, three cuts", bounds(v5, 1, &[q2, q1, q2], &[q1, q2, q1], 3, 1)),
         ("two messages each way, window 2, three cuts", bounds(v5, 2, &[q2, q1], &[q1, q2], 3, 1)),
+        ("two messages each way in 3.1.1, three cuts", bounds(Version::V311, 3, &[q2, q1], &[q1, q2], 3, 1)),
+        ("two messages each way in 3.1, three cuts", bounds(Version::V31, 3, &[q2, q1], &[q1, q2], 3, 1)),
         ("late acks in any order, three cuts", held(bounds(v5, 2, &[q2, q1], &[q2], 3, 1))),
     ]);
     assert!(states >= 10_000_000, "{states} states");
