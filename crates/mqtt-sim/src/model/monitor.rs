@@ -180,8 +180,11 @@ impl Monitor {
             }
             Packet::Subscribe(subscribe) => {
                 let id = subscribe.packet_id.get();
-                let is_free = half.requests.insert(id) && flows.is_free(side, id);
-                ensure(is_free, "I9", || "the packet id is in use".into())?;
+                let is_free = flows.holder(side, id).is_none_or(|number| {
+                    let old = ledger.content(side, number);
+                    old.qos == QoS::AtLeastOnce && is_too_large(old, self.version, maximum)
+                });
+                ensure(half.requests.insert(id) && is_free, "I9", || "the packet id is in use".into())?;
             }
             Packet::PingReq => half.pings += 1,
             Packet::PingResp => {
@@ -344,8 +347,9 @@ impl Flows {
         *self = Self::default();
     }
 
-    fn is_free(&self, side: Side, id: u16) -> bool {
-        self.0[side.index()].get(&id).is_none_or(|flow| flow.is_over)
+    /// The message that this id belongs to.
+    fn holder(&self, side: Side, id: u16) -> Option<u32> {
+        self.0[side.index()].get(&id).filter(|flow| !flow.is_over).map(|flow| flow.number)
     }
 }
 
