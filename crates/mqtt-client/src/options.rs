@@ -198,6 +198,11 @@ impl Options {
     /// connection, that is in 5.0 with a [session expiry](Self::session_expiry) above 0. In 3.x the flag is called Clean
     /// Session and also means that the server forgets the session at the end of each connection, so there it is sent
     /// unchanged every time: with `true`, what was in flight at a cut is published anew.
+    ///
+    /// **With `false`, what the server has kept arrives right after CONNACK**, and what no stream wants is acknowledged and
+    /// dropped (MQTT-4.5.0-2). Make the stream before the connection: [`new`](crate::new), then
+    /// [`Handle::messages`](crate::Handle::messages), then the adapter's `drive`. The `connect` of an adapter returns too late
+    /// for that. A stream that is dropped unsubscribes, unless [`unsubscribe_on_drop`](Self::unsubscribe_on_drop) says no.
     #[must_use]
     pub fn clean_start(self, clean_start: bool) -> Self {
         Self { clean_start, ..self }
