@@ -8,6 +8,7 @@ mod demo;
 mod faults;
 mod fuzz;
 mod model;
+mod mutants;
 mod no_std;
 mod readme;
 mod shell;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
-const TASKS: [(&str, &str, Task); 9] = [
+const TASKS: [(&str, &str, Task); 10] = [
     ("ci", "every check, in order, stopping at the first failure", ci::all),
     (
         "conformance",
@@ -28,6 +29,7 @@ const TASKS: [(&str, &str, Task); 9] = [
     ("faults", "switch seeded protocol faults on, one at a time: the model of delivery must see each", faults::run),
     ("fuzz", "fuzz TARGET|smoke [SECONDS]: needs `cargo install --locked cargo-fuzz`", fuzz::fuzz),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
+    ("mutants", "mutants AREA: needs `cargo install --locked cargo-mutants`", mutants::run_area),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
     ("readme", "write the examples into README.md; --check only compares", readme::run),
     ("sim", "play random schedules of the model: --seeds N or FIRST..LAST", model::sim),

@@ -4,6 +4,7 @@
 pub mod checks;
 pub mod model;
 pub mod pair;
+#[cfg(feature = "parity")]
 pub mod parity;
 
 pub use pair::Pair;

@@ -1,0 +1,100 @@
+//! Most tests of the state machines in one executable, and the model of delivery in small: enough to tell a mutant of
+//! mqtt-proto in few seconds of CPU, unoptimised. `cargo xtask mutants` alone builds it.
+
+#[path = "acknowledging.rs"]
+mod acknowledging;
+#[path = "authentication.rs"]
+mod authentication;
+#[path = "connecting.rs"]
+mod connecting;
+#[path = "corpora.rs"]
+mod corpora;
+#[path = "disconnecting.rs"]
+mod disconnecting;
+#[path = "falling_behind.rs"]
+mod falling_behind;
+#[path = "flow_control.rs"]
+mod flow_control;
+#[path = "../../mqtt-proto/tests/journal.rs"]
+mod journal;
+#[path = "keep_alive.rs"]
+mod keep_alive;
+#[path = "legality.rs"]
+mod legality;
+#[path = "limits.rs"]
+mod limits;
+#[path = "malformed.rs"]
+mod malformed;
+#[path = "packet_size.rs"]
+mod packet_size;
+#[path = "qos1.rs"]
+mod qos1;
+#[path = "qos2.rs"]
+mod qos2;
+#[path = "random_worlds.rs"]
+mod random_worlds;
+#[path = "sessions.rs"]
+mod sessions;
+#[path = "splits.rs"]
+mod splits;
+#[path = "statements_flows.rs"]
+mod statements_flows;
+#[path = "statements_limits.rs"]
+mod statements_limits;
+#[path = "subscribing.rs"]
+mod subscribing;
+#[path = "topic_aliases.rs"]
+mod topic_aliases;
+
+use mqtt_proto::Version;
+use mqtt_sim::model::{Cut, Scenario, Side, World, random, scenarios};
+
+fn variants() -> impl Iterator<Item = Scenario> {
+    let roles =
+        [Version::V31, Version::V311, Version::V5].into_iter().flat_map(|version| [(version, false), (version, true)]);
+    scenarios()
+        .into_iter()
+        .flat_map(move |scenario| roles.clone().map(move |(version, mirrored)| scenario.variant(version, mirrored)))
+}
+
+#[test]
+fn each_scenario_keeps_its_promises() {
+    for scenario in variants() {
+        let world = scenario.play(World::new(scenario.setup)).and_then(|world| world.check_windows());
+        world.unwrap_or_else(|violation| panic!("{violation} in {scenario:?}"));
+    }
+}
+
+/// Another byte in each scenario.
+#[test]
+fn a_cut_loses_and_repeats_nothing() {
+    for (index, scenario) in variants().enumerate() {
+        for position in (index as u32 % 7..90).step_by(7) {
+            for side in Side::BOTH {
+                let cut = Cut { link: 1, side, position, other_arrives: position % 2 == 0 };
+                if let Err(violation) = scenario.play(World::new(scenario.setup).with_cuts(&[cut])) {
+                    panic!("{violation} with {cut:?} in {scenario:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crash_loses_and_repeats_nothing() {
+    for mut scenario in variants().filter(|scenario| scenario.setup.version == Version::V5) {
+        scenario.setup.journal = true;
+        for (side, write) in Side::BOTH.into_iter().flat_map(|side| (0..6).map(move |write| (side, write))) {
+            if let Err(violation) = scenario.play(World::new(scenario.setup).with_crash(side, write)) {
+                panic!("{violation} with a crash of {side:?} at {write} in {scenario:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn random_schedules_keep_their_promises() {
+    for seed in 0..600 {
+        random(seed).play().unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+    }
+}
