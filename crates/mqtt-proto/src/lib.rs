@@ -108,7 +108,7 @@ mod write;
 
 pub use connection::{
     Acknowledged, Capability, Client, ClientEvent, Closed, CommandError, Config, Connection, Delivery, Limits, Outbox,
-    PROTOCOL_MAXIMUM_PACKET_SIZE, PublishError, Role, Server, ServerEvent, SubscribeRequest, Timer, UnsubscribeRequest,
+    PROTOCOL_MAXIMUM_PACKET_SIZE, Rejected, Role, Server, ServerEvent, SubscribeRequest, Timer, UnsubscribeRequest,
 };
 pub(crate) use error::Rule;
 pub use error::{EncodeError, ProtocolError};

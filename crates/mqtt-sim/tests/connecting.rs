@@ -1,8 +1,8 @@
 //! CONNECT, CONNACK, and what a server announces (5.0 §3.1, §3.2).
 
 use mqtt_proto::{
-    Capability, Closed, CommandError, Config, ConnAck, Connect, Message, Packet, QoS, ReasonCode, Session, Subscribe,
-    Subscription, SubscriptionId, Text, TopicFilter, TopicName, Version, Will,
+    Capability, Closed, CommandError, Config, ConnAck, Connect, Message, Packet, QoS, ReasonCode, Server, Session,
+    Subscribe, Subscription, SubscriptionId, Text, TopicFilter, TopicName, Version, Will,
 };
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
@@ -79,18 +79,21 @@ fn a_refused_client_hears_why() {
 fn accept_and_refuse_take_what_they_are_for_and_only_once() {
     let now = mqtt_proto::Instant::ZERO;
     let (good, bad) = (ConnAck::new(false, ReasonCode::SUCCESS), ConnAck::new(false, ReasonCode::BANNED));
+    let accept = |server: &mut Solo<Server>, connack: &ConnAck| {
+        server.connection.accept(now, connack.clone(), None).map_err(CommandError::from)
+    };
     let mut server = Solo::listening(Config::default());
-    assert!(matches!(server.connection.accept(now, good.clone(), None), Err(CommandError::NotAllowed(_))));
+    assert!(matches!(accept(&mut server, &good), Err(CommandError::NotAllowed(_))));
     assert!(matches!(server.connection.refuse(now, bad.clone()), Err(CommandError::NotAllowed(_))));
     let mut server = Solo::asked(hello(Version::V5), Config::default());
-    assert!(matches!(server.connection.accept(now, bad.clone(), None), Err(CommandError::NotAllowed(_))));
+    assert!(matches!(accept(&mut server, &bad), Err(CommandError::NotAllowed(_))));
     assert!(matches!(server.connection.refuse(now, good.clone()), Err(CommandError::NotAllowed(_))));
-    server.connection.accept(now, good.clone(), None).unwrap();
+    accept(&mut server, &good).unwrap();
     // MQTT-3.2.0-2
-    assert!(matches!(server.connection.accept(now, good.clone(), None), Err(CommandError::NotAllowed(_))));
+    assert!(matches!(accept(&mut server, &good), Err(CommandError::NotAllowed(_))));
     assert!(matches!(server.connection.refuse(now, bad.clone()), Err(CommandError::NotAllowed(_))));
     server.connection.handle_eof(now);
-    assert_eq!(server.connection.accept(now, good, None), Err(CommandError::Closed));
+    assert_eq!(accept(&mut server, &good), Err(CommandError::Closed));
     assert_eq!(server.connection.refuse(now, bad), Err(CommandError::Closed));
     assert_eq!(server.sent(), ["CONNACK"]);
 }
@@ -149,7 +152,8 @@ fn an_empty_client_identifier() {
     // 5.0: the server assigns one.
     let mut server = Solo::asked(empty(Version::V5, true), Config::default());
     let connack = ConnAck::new(false, ReasonCode::SUCCESS);
-    assert!(matches!(server.connection.accept(now, connack.clone(), None), Err(CommandError::NotAllowed(_))));
+    let rejected = server.connection.accept(now, connack.clone(), None).unwrap_err();
+    assert!(matches!(rejected.kind(), CommandError::NotAllowed(_)));
     let connack = connack.with_assigned_client_identifier(Text::from_static("assigned"));
     server.connection.accept(now, connack, None).unwrap();
     assert_eq!(server.sent(), ["CONNACK AssignedClientIdentifier 'assigned'"]);

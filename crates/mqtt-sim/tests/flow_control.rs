@@ -23,7 +23,7 @@ fn a_full_window_gives_the_message_back() {
             let message = Message::new(TopicName::from_static("t"), "one too many").with_qos(QoS::ExactlyOnce);
             let error = pair.send(side, message.clone()).unwrap_err();
             assert_eq!(error.kind(), &CommandError::Full);
-            assert_eq!(error.into_message(), message);
+            assert_eq!(error.into_inner(), message);
             pair.run();
             pair.ack(side.other(), 0);
             pair.run();

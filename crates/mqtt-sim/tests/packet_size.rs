@@ -1,8 +1,8 @@
 //! Maximum Packet Size both ways (5.0 §3.1.2.11.4, §3.2.2.3.6); bugs.tsv 70.
 
 use mqtt_proto::{
-    CommandError, Config, ConnAck, Connect, Disconnect, Message, Packet, Publish, QoS, ReasonCode, Session, Text,
-    TopicName, Version,
+    Auth, CommandError, Config, ConnAck, Connect, Disconnect, Instant, Message, Packet, Publish, QoS, ReasonCode,
+    Session, Text, TopicName, Version,
 };
 use mqtt_sim::pair::{Memory, Scenario, Side, Solo};
 
@@ -89,7 +89,7 @@ fn a_message_larger_than_the_peer_takes_is_given_back() {
                     Err(error) => {
                         assert_eq!(error.kind(), &CommandError::TooLarge { size: len as usize, maximum: limit });
                         assert!(len > limit);
-                        assert_eq!(error.into_message(), publish.message);
+                        assert_eq!(error.into_inner(), publish.message);
                     }
                 }
                 pair.run();
@@ -203,4 +203,29 @@ fn a_connect_larger_than_64_kib_is_refused_at_its_header() {
     server.feed(&[0x10, 0xFF, 0xFF, 0xFF, 0x7F]);
     server.feed(b"\0\x04MQTT\x04");
     assert!(server.connection.is_closed() && server.sent_bytes().is_empty());
+}
+
+// It is announced by CONNACK, so that the client cannot know it before. `maximum_connect_size` is the limit for strangers.
+#[test]
+fn a_servers_maximum_packet_size_does_not_limit_what_comes_before_connack() {
+    let method = || Text::from_static("m");
+    let long = Text::try_from("i".repeat(500)).unwrap();
+    let config = Config { maximum_packet_size: 100, ..Config::default() };
+    for version in [Version::V311, Version::V5] {
+        let connect = Connect::new(version, long.clone());
+        let connect = if version == Version::V5 { connect.with_authentication(method(), None) } else { connect };
+        let mut server = Solo::asked(connect, config.clone());
+        if version == Version::V5 {
+            server.connection.auth(Instant::ZERO, Auth::new(ReasonCode::CONTINUE_AUTHENTICATION)).unwrap();
+            let data =
+                Auth::new(ReasonCode::CONTINUE_AUTHENTICATION).with_authentication(method(), Some(vec![7; 500].into()));
+            server.feed_packet(&Packet::Auth(data));
+        }
+        server.connection.accept(Instant::ZERO, ConnAck::new(false, ReasonCode::SUCCESS), None).unwrap();
+        server.events();
+        assert_eq!(server.connection.own_limits().maximum_packet_size, 100);
+        server.feed(&[0x30, 99]);
+        assert_eq!(server.events().len(), 1, "from then on it counts");
+        assert!(server.connection.is_closed());
+    }
 }

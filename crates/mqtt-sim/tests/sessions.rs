@@ -338,7 +338,7 @@ fn disconnect_cannot_bring_a_session_to_life_that_was_to_end() {
 fn accept_refuses_a_session_after_a_clean_start() {
     let mut server = Solo::asked(Connect::new(Version::V5, Text::from_static("c")), Config::default());
     let connack = ConnAck::new(false, ReasonCode::SUCCESS);
-    let result = server.connection.accept(server.instant(), connack, Some(Session::new()));
-    assert!(matches!(result, Err(CommandError::NotAllowed(_))));
+    let rejected = server.connection.accept(server.instant(), connack, Some(Session::new())).unwrap_err();
+    assert!(matches!(rejected.kind(), CommandError::NotAllowed(_)));
     assert!(server.sent().is_empty());
 }

@@ -1,7 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE with their answers (5.0 §3.8 to §3.11).
 
 use mqtt_proto::{
-    CommandError, Instant, QoS, ReasonCode, ServerEvent, Subscribe, Subscription, TopicFilter, Unsubscribe, Version,
+    CommandError, Config, Connect, Instant, Packet, PacketId, QoS, ReasonCode, ServerEvent, Subscribe, Subscription,
+    Text, TopicFilter, Unsubscribe, Version,
 };
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
@@ -79,12 +80,51 @@ fn the_servers_application_must_answer_every_filter() {
             pair.run();
             let codes = vec![ReasonCode::SUCCESS; count];
             let request = pair.server.subscribes.pop_front().unwrap();
-            let result = pair.server.connection.suback(pair.instant(), request, &codes);
-            assert!(matches!(result, Err(CommandError::NotAllowed(_))));
+            let rejected = pair.server.connection.suback(pair.instant(), request, &codes).unwrap_err();
+            assert!(matches!(rejected.kind(), CommandError::NotAllowed(_)));
+            // It is given back, and can be answered as it should.
+            pair.server.connection.suback(pair.instant(), rejected.into_inner(), &[ReasonCode::SUCCESS; 2]).unwrap();
             let request = pair.server.unsubscribes.pop_front().unwrap();
-            let result = pair.server.connection.unsuback(pair.instant(), request, &codes);
-            assert!(matches!(result, Err(CommandError::NotAllowed(_))));
+            let rejected = pair.server.connection.unsuback(pair.instant(), request, &codes).unwrap_err();
+            assert!(matches!(rejected.kind(), CommandError::NotAllowed(_)));
+            pair.server.connection.unsuback(pair.instant(), rejected.into_inner(), &[ReasonCode::SUCCESS; 2]).unwrap();
+            pair.run();
+            assert_eq!(pair.wire().iter().filter(|line| line.contains("SUBACK")).count(), 2);
         }
+    }
+}
+
+// MQTT-3.9.2-1, MQTT-3.9.2-2, MQTT-3.11.2-1, MQTT-3.11.2-2: a Maximum Packet Size goes before the reasons. MQTT-3.1.2-29: as
+// does a client that wants no problem information.
+#[test]
+fn an_answer_says_why_if_the_client_can_hear_it() {
+    let why = || Text::from_static("quota");
+    let pair = || Text::from_static("used");
+    let hello = || Connect::new(Version::V5, Text::from_static("c"));
+    let cases = [
+        (hello(), " ReasonString 'quota' UserProperty 'used=used'"),
+        (hello().with_maximum_packet_size(20.try_into().unwrap()), " ReasonString 'quota'"),
+        (hello().with_maximum_packet_size(10.try_into().unwrap()), ""),
+        (hello().with_request_problem_information(false), ""),
+        (Connect::new(Version::V311, Text::from_static("c")), ""),
+    ];
+    for (connect, extra) in cases {
+        let version = connect.version;
+        let mut server = Solo::accepted(connect, Config::default());
+        let filter = TopicFilter::from_static("a");
+        let mut subscribe = Subscribe::new(vec![Subscription::new(filter.clone(), QoS::AtMostOnce)]);
+        let mut unsubscribe = Unsubscribe::new(vec![filter]);
+        (subscribe.packet_id, unsubscribe.packet_id) = (PacketId::new(7).unwrap(), PacketId::new(8).unwrap());
+        server.feed_packet(&Packet::Subscribe(subscribe));
+        server.feed_packet(&Packet::Unsubscribe(unsubscribe));
+        let Some(ServerEvent::Subscribe(request)) = server.connection.poll_event() else { panic!("a SUBSCRIBE") };
+        let request = request.with_reason_string(why()).with_user_property(pair(), pair());
+        server.connection.suback(Instant::ZERO, request, &[ReasonCode::SUCCESS]).unwrap();
+        let Some(ServerEvent::Unsubscribe(request)) = server.connection.poll_event() else { panic!("an UNSUBSCRIBE") };
+        let request = request.with_reason_string(why()).with_user_property(pair(), pair());
+        server.connection.unsuback(Instant::ZERO, request, &[ReasonCode::SUCCESS]).unwrap();
+        let code = if version == Version::V5 { " 0x00" } else { "" };
+        assert_eq!(server.sent(), [format!("SUBACK id 7 0x00{extra}"), format!("UNSUBACK id 8{code}{extra}")]);
     }
 }
 

@@ -159,7 +159,7 @@ impl Client {
             }
             Err(error) => match error.kind() {
                 CommandError::Full | CommandError::NotConnected | CommandError::Closed => {
-                    Some(place.with(Entry { id, message: error.into_message(), expires }))
+                    Some(place.with(Entry { id, message: error.into_inner(), expires }))
                 }
                 kind => {
                     let error = Error::NotPossible(kind.clone());

@@ -17,19 +17,20 @@ impl Client {
             return;
         };
         self.transport = Transport::Open;
-        let connection = connect::packet(&self.options, self.client_id.clone(), self.was_connected)
-            .map_err(Error::from)
-            .and_then(|packet| {
-                let config = Config { journal: self.journal, ..connect::config(&self.options) };
-                Connection::connect(now, packet, config, session).map_err(Error::from)
-            });
+        let config = Config { journal: self.journal, ..connect::config(&self.options) };
+        let connection = match connect::packet(&self.options, self.client_id.clone(), self.was_connected) {
+            Ok(packet) => Connection::connect(now, packet, config, session)
+                .map_err(|rejected| (Error::from(rejected.kind().clone()), rejected.into_inner())),
+            Err(error) => Err((Error::from(error), session)),
+        };
         match connection {
             Ok(mut connection) => {
                 connection.hold(self.is_held);
                 self.state = State::Online(Box::new(Online { connection, since: None, settled: false }));
             }
             // `new` has encoded this packet before, so nothing but a changed client id can be wrong with it.
-            Err(error) => {
+            Err((error, session)) => {
+                self.state = State::Offline { session, phase: Phase::Stopped };
                 self.abandon_transport(now);
                 self.stop(error);
             }

@@ -105,7 +105,9 @@ impl Client {
     /// A reason code that has no place in PUBACK and PUBREC.
     pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), Error> {
         match &mut self.state {
-            State::Online(online) => online.connection.ack(now, ack).map_err(Error::from),
+            State::Online(online) => {
+                online.connection.ack(now, ack).map_err(|rejected| CommandError::from(rejected).into())
+            }
             State::Offline { session, .. } => {
                 session.ack(ack);
                 Ok(())

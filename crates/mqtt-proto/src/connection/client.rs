@@ -11,8 +11,8 @@ use crate::{
 
 use super::config::PROTOCOL_MAXIMUM_PACKET_SIZE;
 use super::{
-    Capability, Client, ClientEvent, Closed, CommandError, Config, Connection, Limits, OutgoingAliases, Phase, Timer,
-    rules,
+    Capability, Client, ClientEvent, Closed, CommandError, Config, Connection, Limits, OutgoingAliases, Phase,
+    Rejected, Timer, rules,
 };
 
 impl Connection<Client> {
@@ -25,40 +25,30 @@ impl Connection<Client> {
     ///
     /// [`Encode`](CommandError::Encode) for a CONNECT that its version cannot express;
     /// [`NotAllowed`](CommandError::NotAllowed) for an empty client identifier in 3.1, and in 3.1.1 without a clean session
-    /// (MQTT-3.1.3-7).
+    /// (MQTT-3.1.3-7). The session is given back.
     pub fn connect(
         now: Instant,
         mut connect: Connect,
         config: Config,
-        mut session: Session,
-    ) -> Result<Self, CommandError> {
-        if connect.client_id.as_bytes().is_empty() {
-            match connect.version {
-                Version::V31 => {
-                    return Err(CommandError::NotAllowed(
-                        "MQTT 3.1 needs a client identifier of 1 to 23 characters: choose one",
-                    ));
-                }
-                Version::V311 if !connect.clean_start => {
-                    return Err(CommandError::NotAllowed(
-                        "an empty client identifier needs a clean session (MQTT-3.1.3-7): choose an identifier, or ask for one",
-                    ));
-                }
-                Version::V311 | Version::V5 => {}
-            }
+        session: Session,
+    ) -> Result<Self, Rejected<Session>> {
+        if let Err(error) = check_identifier(&connect) {
+            return Err(Rejected::new(error, session));
         }
-        session.begin_connection();
         let mut connection = Self::new(now, config, connect.version, Phase::AwaitConnAck);
+        connection.own = announce_connect(&mut connect, &connection.config);
+        if let Err(error) = connect.encode(connection.outbox.small()) {
+            return Err(Rejected::new(error.into(), session));
+        }
         connection.session = session;
+        connection.session.begin_connection();
         connection.session.journal = connection.config.journal;
         if connect.clean_start {
             // MQTT-3.1.2-4: the server forgets when it reads this, and its CONNACK may be lost. A message that it sends on a
             // later connection must not be taken for one of the session before.
             connection.session.forget_received();
         }
-        connection.own = announce_connect(&mut connect, &connection.config);
         connection.remember(&connect);
-        connect.encode(connection.outbox.small())?;
         connection.authentication.begin(true);
         connection.timers.set(Timer::Handshake, now + connection.config.handshake_timeout);
         Ok(connection)
@@ -319,6 +309,21 @@ impl<R: super::Role> Connection<R> {
         } else {
             self.close(Closed::TimedOut(Timer::PingResponse));
         }
+    }
+}
+
+fn check_identifier(connect: &Connect) -> Result<(), CommandError> {
+    if !connect.client_id.as_bytes().is_empty() {
+        return Ok(());
+    }
+    match connect.version {
+        Version::V31 => {
+            Err(CommandError::NotAllowed("MQTT 3.1 needs a client identifier of 1 to 23 characters: choose one"))
+        }
+        Version::V311 if !connect.clean_start => Err(CommandError::NotAllowed(
+            "an empty client identifier needs a clean session (MQTT-3.1.3-7): choose an identifier, or ask for one",
+        )),
+        Version::V311 | Version::V5 => Ok(()),
     }
 }
 

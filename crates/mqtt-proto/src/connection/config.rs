@@ -27,9 +27,10 @@ pub struct Config {
     /// cannot say how many it bears. Default: 65,535.
     pub send_maximum: NonZeroU16,
     /// Maximum Packet Size (5.0 §3.1.2.11.4) in bytes, fixed header included, enforced as soon as the fixed header is
-    /// there. In 3.x it is enforced without being announced. Default: 268,435,460, the protocol's own limit.
+    /// there. In 3.x it is enforced without being announced. A server announces it in CONNACK, so that it does not limit
+    /// what comes before. Default: 268,435,460, the protocol's own limit.
     pub maximum_packet_size: u32,
-    /// Server: limit in bytes for the first packet, which comes from a stranger. Default: 65,536.
+    /// Server: limit in bytes for CONNECT and the AUTHs until `accept`, which come from a stranger. Default: 65,536.
     pub maximum_connect_size: u32,
     /// Topic Alias Maximum (5.0 §3.1.2.11.5) for what the peer sends. Each alias keeps one topic (at most 64 KiB).
     /// Default: 0 for both roles, because it costs memory that the peer decides on.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use crate::{EncodeError, Message};
+use crate::EncodeError;
 
 /// Why a command was not taken. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,13 +83,13 @@ impl From<EncodeError> for CommandError {
     }
 }
 
-/// A message that was not taken, and why.
+/// A command that was not taken, with what it was given: nothing has changed and nothing is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublishError(Box<(CommandError, Message)>);
+pub struct Rejected<T>(Box<(CommandError, T)>);
 
-impl PublishError {
-    pub(crate) fn new(error: CommandError, message: Message) -> Self {
-        Self(Box::new((error, message)))
+impl<T> Rejected<T> {
+    pub(crate) fn new(error: CommandError, given: T) -> Self {
+        Self(Box::new((error, given)))
     }
 
     /// Why it was not taken.
@@ -97,16 +97,23 @@ impl PublishError {
         &self.0.0
     }
 
-    /// The message, given back.
-    pub fn into_message(self) -> Message {
+    /// What the command was given: the message, the session, the duty to answer.
+    pub fn into_inner(self) -> T {
         self.0.1
     }
 }
 
-impl fmt::Display for PublishError {
+impl<T> fmt::Display for Rejected<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the message to '{}' was not taken: {}", self.0.1.topic, self.0.0)
+        self.kind().fmt(f)
     }
 }
 
-impl core::error::Error for PublishError {}
+impl<T: fmt::Debug> core::error::Error for Rejected<T> {}
+
+/// For `?` where what was given is not needed any more.
+impl<T> From<Rejected<T>> for CommandError {
+    fn from(rejected: Rejected<T>) -> Self {
+        rejected.0.0
+    }
+}

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 
 use crate::session::{Ack, Token};
 use crate::{
-    Auth, ConnAck, Connect, Disconnect, Message, PacketId, Properties, ProtocolError, ReasonCode, SubAck, Subscribe,
-    UnsubAck, Unsubscribe,
+    Auth, ConnAck, Connect, Disconnect, Message, Properties, PropertyId, PropertyValue, ProtocolError, ReasonCode,
+    SubAck, Subscribe, Text, UnsubAck, Unsubscribe,
 };
 
 use super::timer::Timer;
@@ -100,6 +100,8 @@ pub struct SubscribeRequest {
     pub subscribe: Subscribe,
     /// The connection of the session that it came on.
     pub(crate) connection: u32,
+    /// What its answer carries besides the reason codes.
+    pub(crate) answer: Properties,
 }
 
 /// An UNSUBSCRIBE that waits for its answer.
@@ -110,6 +112,8 @@ pub struct UnsubscribeRequest {
     pub unsubscribe: Unsubscribe,
     /// The connection of the session that it came on.
     pub(crate) connection: u32,
+    /// What its answer carries besides the reason codes.
+    pub(crate) answer: Properties,
 }
 
 impl ClientEvent {
@@ -167,14 +171,8 @@ impl ServerEvent {
             Self::Connect(connect) => Self::Connect(connect.clone()),
             Self::Message(delivery) => Self::Message(delivery.duplicate()),
             Self::Acknowledged(acknowledged) => Self::Acknowledged(acknowledged.clone()),
-            Self::Subscribe(request) => {
-                let SubscribeRequest { subscribe, connection } = request;
-                Self::Subscribe(SubscribeRequest { subscribe: subscribe.clone(), connection: *connection })
-            }
-            Self::Unsubscribe(request) => {
-                let UnsubscribeRequest { unsubscribe, connection } = request;
-                Self::Unsubscribe(UnsubscribeRequest { unsubscribe: unsubscribe.clone(), connection: *connection })
-            }
+            Self::Subscribe(request) => Self::Subscribe(request.duplicate()),
+            Self::Unsubscribe(request) => Self::Unsubscribe(request.duplicate()),
             Self::Auth(auth) => Self::Auth(auth.clone()),
             Self::Closed(closed) => Self::Closed(closed.clone()),
         }
@@ -198,14 +196,40 @@ impl Delivery {
 }
 
 impl SubscribeRequest {
-    pub(crate) fn packet_id(&self) -> PacketId {
-        self.subscribe.packet_id
+    /// Adds a Reason String to SUBACK (5.0 only), left out if the packet would exceed the client's Maximum Packet Size, or the
+    /// client wants no problem information (MQTT-3.1.2-29).
+    pub fn with_reason_string(mut self, text: Text) -> Self {
+        self.answer.set(PropertyId::ReasonString, PropertyValue::Text(&text));
+        self
+    }
+
+    /// Adds a User Property to SUBACK (5.0 only), left out as the Reason String is, and before it; names may repeat.
+    pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
+        self.answer.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self
+    }
+
+    fn duplicate(&self) -> Self {
+        Self { subscribe: self.subscribe.clone(), connection: self.connection, answer: self.answer.clone() }
     }
 }
 
 impl UnsubscribeRequest {
-    pub(crate) fn packet_id(&self) -> PacketId {
-        self.unsubscribe.packet_id
+    /// Adds a Reason String to UNSUBACK (5.0 only), left out if the packet would exceed the client's Maximum Packet Size, or the
+    /// client wants no problem information (MQTT-3.1.2-29).
+    pub fn with_reason_string(mut self, text: Text) -> Self {
+        self.answer.set(PropertyId::ReasonString, PropertyValue::Text(&text));
+        self
+    }
+
+    /// Adds a User Property to UNSUBACK (5.0 only), left out as the Reason String is, and before it; names may repeat.
+    pub fn with_user_property(mut self, name: Text, value: Text) -> Self {
+        self.answer.add(PropertyId::UserProperty, PropertyValue::Pair(&name, &value));
+        self
+    }
+
+    fn duplicate(&self) -> Self {
+        Self { unsubscribe: self.unsubscribe.clone(), connection: self.connection, answer: self.answer.clone() }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 };
 
 use super::control::TypedAck;
-use super::{CommandError, Connection, Delivery, Phase, Role, rules};
+use super::{CommandError, Connection, Delivery, Phase, Rejected, Role, rules};
 
 /// PUBACKs and PUBRECs that are owed, in the order of the PUBLISHes (MQTT-4.6.0-2, MQTT-4.6.0-3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -74,18 +74,20 @@ impl<R: Role> Connection<R> {
     ///
     /// # Errors
     ///
-    /// [`NotAllowed`](CommandError::NotAllowed) for a reason code that this role may not send in PUBACK and PUBREC.
-    /// [`NotConnected`](CommandError::NotConnected) on a server before `accept`, which has no session yet: acknowledge to
-    /// the stored one, with [`Session::ack`](crate::Session::ack).
-    pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), CommandError> {
+    /// The acknowledgement is given back with the reason. [`NotAllowed`](CommandError::NotAllowed) for a reason code that
+    /// this role may not send in PUBACK and PUBREC. [`NotConnected`](CommandError::NotConnected) on a server's connection
+    /// that has not been accepted, open or closed, which has no session: acknowledge to the stored one, with
+    /// [`Session::ack`](crate::Session::ack).
+    pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), Rejected<Ack>> {
         self.advance_clock(now);
         if !ack.reason.may_stand_in(PacketType::PubAck, R::IS_CLIENT) {
-            return Err(CommandError::NotAllowed(
+            let error = CommandError::NotAllowed(
                 "PUBACK and PUBREC have no such reason code from this role (5.0 section 3.4.2.1)",
-            ));
+            );
+            return Err(Rejected::new(error, ack));
         }
-        if matches!(self.phase, Phase::AwaitConnect | Phase::AwaitAccept) {
-            return Err(CommandError::NotConnected);
+        if !R::IS_CLIENT && !self.session.exists {
+            return Err(Rejected::new(CommandError::NotConnected, ack));
         }
         let AckKey { packet_id, qos, connection, due, delivery } = ack.key;
         let due = match qos {

@@ -97,8 +97,9 @@ impl<R: Role> Connection<R> {
             return Err(self.broke(packet, "packet type", rule));
         }
         let maximum = match self.phase {
-            Phase::AwaitConnect => self.own.maximum_packet_size.min(self.config.maximum_connect_size),
-            Phase::AwaitAccept | Phase::AwaitConnAck | Phase::Open | Phase::Closed => self.own.maximum_packet_size,
+            // What `maximum_packet_size` says is announced by CONNACK, and not known to the client before.
+            Phase::AwaitConnect | Phase::AwaitAccept => self.config.maximum_connect_size,
+            Phase::AwaitConnAck | Phase::Open | Phase::Closed => self.own.maximum_packet_size,
         };
         if header.frame_len() > maximum as usize {
             if self.phase == Phase::AwaitConnect && !server::tells_version(&header, rest) {

@@ -38,7 +38,7 @@ use control::Control;
 use incoming::Dues;
 
 pub use config::{Config, Limits, PROTOCOL_MAXIMUM_PACKET_SIZE};
-pub use errors::{Capability, CommandError, PublishError};
+pub use errors::{Capability, CommandError, Rejected};
 pub use event::{Acknowledged, ClientEvent, Closed, Delivery, ServerEvent, SubscribeRequest, UnsubscribeRequest};
 pub use outbox::Outbox;
 pub use role::{Client, Role, Server};

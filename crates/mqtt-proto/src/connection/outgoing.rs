@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::alias::AliasUse;
-use super::{Acknowledged, Capability, CommandError, Connection, PublishError, Role, rules};
+use super::{Acknowledged, Capability, CommandError, Connection, Rejected, Role, rules};
 
 impl<R: Role> Connection<R> {
     /// Sends a message. A QoS 1 or 2 message is kept in the session until the peer has it, and an
@@ -34,14 +34,14 @@ impl<R: Role> Connection<R> {
     /// being resent, or the outbox), [`TooLarge`](CommandError::TooLarge), [`NotAvailable`](CommandError::NotAvailable)
     /// (Maximum QoS, Retain Available), [`NotAllowed`](CommandError::NotAllowed) (a client's Subscription Identifier),
     /// [`Encode`](CommandError::Encode) (properties in 3.x).
-    pub fn publish(&mut self, now: Instant, message: Message) -> Result<Token, PublishError> {
+    pub fn publish(&mut self, now: Instant, message: Message) -> Result<Token, Rejected<Message>> {
         self.advance_clock(now);
         if let Err(error) = self.check_publish(&message) {
-            return Err(PublishError::new(error, message));
+            return Err(Rejected::new(error, message));
         }
         let packet_id = if message.qos == QoS::AtMostOnce { None } else { self.session.outgoing.next_id() };
         if let Err(error) = self.write_publish(&message, packet_id, false) {
-            return Err(PublishError::new(error, message));
+            return Err(Rejected::new(error, message));
         }
         let token = self.session.next_token();
         if let Some(packet_id) = packet_id {

@@ -7,21 +7,20 @@ use core::time::Duration;
 
 use crate::session::Session;
 use crate::{
-    ConnAck, Connect, Disconnect, FixedHeader, Instant, Packet, PacketType, PropertyId, PropertyValue, ProtocolError,
-    QoS, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
+    ConnAck, Connect, Disconnect, FixedHeader, Instant, Packet, PacketType, Properties, PropertyId, PropertyValue,
+    ProtocolError, QoS, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
 };
 
 use super::config::PROTOCOL_MAXIMUM_PACKET_SIZE;
 use super::{
-    Closed, CommandError, Config, Connection, Limits, OutgoingAliases, Phase, Server, ServerEvent, SubscribeRequest,
-    Timer, UnsubscribeRequest, rules,
+    Closed, CommandError, Config, Connection, Limits, OutgoingAliases, Phase, Rejected, Server, ServerEvent,
+    SubscribeRequest, Timer, UnsubscribeRequest, rules,
 };
 
 impl Connection<Server> {
     /// Begins a connection that a peer has opened. CONNECT must come within the handshake timeout; it tells the version.
     pub fn listen(now: Instant, config: Config) -> Self {
         let mut connection = Self::new(now, config, Version::V5, Phase::AwaitConnect);
-        connection.own.maximum_packet_size = connection.config.maximum_packet_size;
         connection.timers.set(Timer::Handshake, now + connection.config.handshake_timeout);
         connection
     }
@@ -30,46 +29,25 @@ impl Connection<Server> {
     ///
     /// `session` is the stored session of this client identifier, or `None` to begin a new one; Session Present follows
     /// from it (MQTT-3.2.2-2, MQTT-3.2.2-3). `connack` may carry properties; the limits of `config` are added where it does
-    /// not name them, and the Authentication Method always. A session that is given is gone if this fails.
+    /// not name them, and the Authentication Method always.
     ///
     /// # Errors
     ///
+    /// The session is given back with the reason: [`Closed`](CommandError::Closed) if the client has gone since it asked;
     /// [`NotAllowed`](CommandError::NotAllowed) if no CONNECT waits for an answer, if `connack` holds a failure (use
     /// [`refuse`](Self::refuse)), if a session is given although the client asked for a clean start (MQTT-3.1.2-4), or if a
-    /// 5.0 client without an identifier gets none (MQTT-3.2.2-16). [`Encode`](CommandError::Encode) for properties in 3.x.
-    pub fn accept(&mut self, now: Instant, mut connack: ConnAck, session: Option<Session>) -> Result<(), CommandError> {
+    /// 5.0 client without an identifier gets none (MQTT-3.2.2-16); [`TooLarge`](CommandError::TooLarge);
+    /// [`Encode`](CommandError::Encode) for properties in 3.x.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        connack: ConnAck,
+        session: Option<Session>,
+    ) -> Result<(), Rejected<Option<Session>>> {
         self.advance_clock(now);
-        self.check_undecided()?;
-        if connack.reason != ReasonCode::SUCCESS {
-            return Err(CommandError::NotAllowed("accept sends reason code 0x00: use `refuse` for any other"));
+        if let Err(error) = self.welcome(connack, session.is_some()) {
+            return Err(Rejected::new(error, session));
         }
-        if self.authentication.is_peers_turn() {
-            return Err(CommandError::NotAllowed(
-                "the client owes an AUTH: accept when it has come (5.0 section 4.12)",
-            ));
-        }
-        if session.is_some() && self.clean_start {
-            return Err(CommandError::NotAllowed(
-                "the client asked for a clean start: discard the stored session (MQTT-3.1.2-4)",
-            ));
-        }
-        let is_v5 = self.version == Version::V5;
-        if is_v5 && self.client_id_empty && connack.properties().assigned_client_identifier().is_none() {
-            return Err(CommandError::NotAllowed(
-                "the client has no identifier: assign one in CONNACK (MQTT-3.1.3-7, MQTT-3.2.2-16)",
-            ));
-        }
-        // 3.1 has no Session Present.
-        connack.session_present = session.is_some() && self.version != Version::V31;
-        let own = if is_v5 { self.announce_connack(&mut connack) } else { self.unannounced() };
-        let keep_alive = connack.properties().server_keep_alive();
-        let expiry = connack.properties().session_expiry_interval();
-        self.send_control(connack)?;
-        self.own = own;
-        if let Some(seconds) = keep_alive {
-            self.keep_alive = Duration::from_secs(seconds.into());
-        }
-        self.session_expiry = expiry.unwrap_or(self.session_expiry);
         let is_new = session.is_none();
         self.session = session.unwrap_or_default();
         self.session.journal = self.config.journal;
@@ -83,6 +61,42 @@ impl Connection<Server> {
         self.timers.clear();
         self.arm_server_keep_alive();
         self.resend();
+        Ok(())
+    }
+
+    /// Sends CONNACK with 0x00, and takes over what it says. On an error nothing has changed.
+    fn welcome(&mut self, mut connack: ConnAck, has_session: bool) -> Result<(), CommandError> {
+        self.check_undecided()?;
+        if connack.reason != ReasonCode::SUCCESS {
+            return Err(CommandError::NotAllowed("accept sends reason code 0x00: use `refuse` for any other"));
+        }
+        if self.authentication.is_peers_turn() {
+            return Err(CommandError::NotAllowed(
+                "the client owes an AUTH: accept when it has come (5.0 section 4.12)",
+            ));
+        }
+        if has_session && self.clean_start {
+            return Err(CommandError::NotAllowed(
+                "the client asked for a clean start: discard the stored session (MQTT-3.1.2-4)",
+            ));
+        }
+        let is_v5 = self.version == Version::V5;
+        if is_v5 && self.client_id_empty && connack.properties().assigned_client_identifier().is_none() {
+            return Err(CommandError::NotAllowed(
+                "the client has no identifier: assign one in CONNACK (MQTT-3.1.3-7, MQTT-3.2.2-16)",
+            ));
+        }
+        // 3.1 has no Session Present.
+        connack.session_present = has_session && self.version != Version::V31;
+        let own = if is_v5 { self.announce_connack(&mut connack) } else { self.unannounced() };
+        let keep_alive = connack.properties().server_keep_alive();
+        let expiry = connack.properties().session_expiry_interval();
+        self.send_control(connack)?;
+        self.own = own;
+        if let Some(seconds) = keep_alive {
+            self.keep_alive = Duration::from_secs(seconds.into());
+        }
+        self.session_expiry = expiry.unwrap_or(self.session_expiry);
         Ok(())
     }
 
@@ -116,15 +130,37 @@ impl Connection<Server> {
     ///
     /// # Errors
     ///
-    /// [`NotAllowed`](CommandError::NotAllowed) for another number of codes, or a failure in 3.1, which has none: grant, or
-    /// disconnect. [`Closed`](CommandError::Closed), [`Encode`](CommandError::Encode).
+    /// The request is given back with the reason: [`NotAllowed`](CommandError::NotAllowed) for another number of codes, or a
+    /// failure in 3.1, which has none: grant, or disconnect. [`Closed`](CommandError::Closed),
+    /// [`TooLarge`](CommandError::TooLarge), [`Encode`](CommandError::Encode).
     pub fn suback(
         &mut self,
         now: Instant,
         request: SubscribeRequest,
         reasons: &[ReasonCode],
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), Rejected<SubscribeRequest>> {
         self.advance_clock(now);
+        self.send_suback(&request, reasons).map_err(|error| Rejected::new(error, request))
+    }
+
+    /// Answers an UNSUBSCRIBE: one reason code per filter, in their order; 3.x sends none of them. A request of an earlier
+    /// connection gets no answer.
+    ///
+    /// # Errors
+    ///
+    /// The request is given back with the reason: [`NotAllowed`](CommandError::NotAllowed) for another number of codes.
+    /// [`Closed`](CommandError::Closed), [`TooLarge`](CommandError::TooLarge), [`Encode`](CommandError::Encode).
+    pub fn unsuback(
+        &mut self,
+        now: Instant,
+        request: UnsubscribeRequest,
+        reasons: &[ReasonCode],
+    ) -> Result<(), Rejected<UnsubscribeRequest>> {
+        self.advance_clock(now);
+        self.send_unsuback(&request, reasons).map_err(|error| Rejected::new(error, request))
+    }
+
+    fn send_suback(&mut self, request: &SubscribeRequest, reasons: &[ReasonCode]) -> Result<(), CommandError> {
         self.check_open()?;
         if request.connection != self.session.connections {
             return Ok(());
@@ -136,23 +172,14 @@ impl Connection<Server> {
             Version::V311 if reason.is_failure() => ReasonCode::UNSPECIFIED_ERROR,
             Version::V31 | Version::V311 | Version::V5 => *reason,
         };
-        let reasons: Vec<ReasonCode> = reasons.iter().map(reason).collect();
-        self.send_control(SubAck::new(request.packet_id(), reasons))
+        let mut suback = SubAck::new(request.subscribe.packet_id, reasons.iter().map(reason).collect());
+        if self.version == Version::V5 {
+            suback.properties = request.answer.clone();
+        }
+        self.send_control(suback)
     }
 
-    /// Answers an UNSUBSCRIBE: one reason code per filter, in their order; 3.x sends none of them.
-    ///
-    /// # Errors
-    ///
-    /// [`NotAllowed`](CommandError::NotAllowed) for another number of codes. [`Closed`](CommandError::Closed),
-    /// [`Encode`](CommandError::Encode).
-    pub fn unsuback(
-        &mut self,
-        now: Instant,
-        request: UnsubscribeRequest,
-        reasons: &[ReasonCode],
-    ) -> Result<(), CommandError> {
-        self.advance_clock(now);
+    fn send_unsuback(&mut self, request: &UnsubscribeRequest, reasons: &[ReasonCode]) -> Result<(), CommandError> {
         self.check_open()?;
         if request.connection != self.session.connections {
             return Ok(());
@@ -160,8 +187,13 @@ impl Connection<Server> {
         if reasons.len() != request.unsubscribe.filters.len() {
             return Err(CommandError::NotAllowed("UNSUBACK has one reason code per filter (MQTT-3.11.3-2)"));
         }
-        let reasons = if self.version == Version::V5 { reasons.to_vec() } else { Vec::new() };
-        self.send_control(UnsubAck::new(request.packet_id(), reasons))
+        let is_v5 = self.version == Version::V5;
+        let reasons = if is_v5 { reasons.to_vec() } else { Vec::new() };
+        let mut unsuback = UnsubAck::new(request.unsubscribe.packet_id, reasons);
+        if is_v5 {
+            unsuback.properties = request.answer.clone();
+        }
+        self.send_control(unsuback)
     }
 
     fn check_undecided(&self) -> Result<(), CommandError> {
@@ -289,14 +321,14 @@ impl Connection<Server> {
         if let Some((field, rule)) = broken {
             return Err(self.broke(PacketType::Subscribe, field, rule));
         }
-        let connection = self.session.connections;
-        self.tell(ServerEvent::Subscribe(SubscribeRequest { subscribe, connection }));
+        let (connection, answer) = (self.session.connections, Properties::default());
+        self.tell(ServerEvent::Subscribe(SubscribeRequest { subscribe, connection, answer }));
         Ok(())
     }
 
     fn receive_unsubscribe(&mut self, unsubscribe: Unsubscribe) {
-        let connection = self.session.connections;
-        self.tell(ServerEvent::Unsubscribe(UnsubscribeRequest { unsubscribe, connection }));
+        let (connection, answer) = (self.session.connections, Properties::default());
+        self.tell(ServerEvent::Unsubscribe(UnsubscribeRequest { unsubscribe, connection, answer }));
     }
 
     fn receive_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {

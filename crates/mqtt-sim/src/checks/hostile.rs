@@ -7,8 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use mqtt_proto::{
     Ack, Change, Client, ClientEvent, Closed, CommandError, Config, ConnAck, Connection, FixedHeader, Instant, Packet,
-    PublishError, ReasonCode, Role, Server, ServerEvent, Session, SubscribeRequest, Text, Timer, UnsubscribeRequest,
-    Version,
+    ReasonCode, Role, Server, ServerEvent, Session, SubscribeRequest, Text, Timer, UnsubscribeRequest, Version,
 };
 
 use super::source::Source;
@@ -118,7 +117,7 @@ impl<'a, R: Side> Run<'a, R> {
             7 | 8 => {
                 let message = build::message(&mut self.source, self.version);
                 if let Err(error) = self.machine.publish(self.now, message) {
-                    self.refused(PublishError::kind(&error));
+                    self.refused(error.kind());
                     display(&error);
                 }
             }
@@ -255,8 +254,9 @@ impl<'a, R: Side> Run<'a, R> {
         R::resume(self, session);
     }
 
-    fn check<T>(&self, result: Result<T, CommandError>) {
+    fn check<T>(&self, result: Result<T, impl Into<CommandError>>) {
         if let Err(error) = result {
+            let error = error.into();
             self.refused(&error);
             display(&error);
         }
@@ -434,23 +434,23 @@ impl Side for Server {
             Some(Debt::Subscribe(request)) => {
                 let count = request.subscribe.subscriptions.len();
                 let reasons = vec![ReasonCode(run.source.below(3)); count];
-                run.machine.suback(run.now, request, &reasons)
+                Ok(run.machine.suback(run.now, request, &reasons)?)
             }
             Some(Debt::Unsubscribe(request)) => {
                 let reasons = vec![build::reason(&mut run.source); request.unsubscribe.filters.len()];
-                run.machine.unsuback(run.now, request, &reasons)
+                Ok(run.machine.unsuback(run.now, request, &reasons)?)
             }
             Some(Debt::Connect) => {
                 let mut connack = build::connack(&mut run.source, run.version);
                 if run.source.byte() < 0xe0 {
                     connack.reason = ReasonCode::SUCCESS;
                     let result = run.machine.accept(run.now, connack, None);
-                    return match result {
+                    return Ok(match result {
                         Err(_) if run.source.flag() => {
-                            run.machine.accept(run.now, ConnAck::new(false, ReasonCode::SUCCESS), None)
+                            run.machine.accept(run.now, ConnAck::new(false, ReasonCode::SUCCESS), None)?
                         }
-                        result => result,
-                    };
+                        result => result?,
+                    });
                 }
                 run.machine.refuse(run.now, connack)
             }

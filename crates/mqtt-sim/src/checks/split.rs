@@ -4,9 +4,9 @@ use std::num::NonZeroU16;
 
 use bytes::{Buf, BytesMut};
 use mqtt_proto::{
-    Ack, Client, ClientEvent, Config, ConnAck, Connect, Connection, Instant, Message, Packet, QoS, ReasonCode, Role,
-    Server, ServerEvent, Session, Subscribe, SubscribeRequest, Subscription, Text, TopicFilter, TopicName, Unsubscribe,
-    UnsubscribeRequest, Version,
+    Ack, Client, ClientEvent, CommandError, Config, ConnAck, Connect, Connection, Instant, Message, Packet, QoS,
+    ReasonCode, Role, Server, ServerEvent, Session, Subscribe, SubscribeRequest, Subscription, Text, TopicFilter,
+    TopicName, Unsubscribe, UnsubscribeRequest, Version,
 };
 
 use super::source::Source;
@@ -184,14 +184,14 @@ impl Application for Server {
     fn settle(machine: &mut Connection<Self>, debt: Debt) {
         // Each of these fails if the connection has closed meanwhile.
         let _ = match debt {
-            Debt::Ack(ack) => machine.ack(NOW, ack),
+            Debt::Ack(ack) => machine.ack(NOW, ack).map_err(CommandError::from),
             Debt::Subscribe(request) => {
                 let reasons = vec![ReasonCode::SUCCESS; request.subscribe.subscriptions.len()];
-                machine.suback(NOW, request, &reasons)
+                machine.suback(NOW, request, &reasons).map_err(CommandError::from)
             }
             Debt::Unsubscribe(request) => {
                 let reasons = vec![ReasonCode::SUCCESS; request.unsubscribe.filters.len()];
-                machine.unsuback(NOW, request, &reasons)
+                machine.unsuback(NOW, request, &reasons).map_err(CommandError::from)
             }
         };
     }

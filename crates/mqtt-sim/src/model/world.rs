@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 use mqtt_proto::{
     Ack, Change, Client, Closed, CommandError, Config, Connection, Delivery, Disconnect, Instant, Outbox,
-    PROTOCOL_MAXIMUM_PACKET_SIZE, ReasonCode, Session, Subscribe, Subscription, Token, TopicFilter, Version,
+    PROTOCOL_MAXIMUM_PACKET_SIZE, ReasonCode, Rejected, Session, Subscribe, Subscription, Token, TopicFilter, Version,
 };
 
 use super::app::{App, Before, Held};
@@ -421,6 +421,6 @@ impl World {
 const ANSWERS: usize = 65_535 * 8;
 const LARGEST: usize = 70_000;
 
-pub(super) fn accepted(result: Result<(), CommandError>) -> Verdict {
+pub(super) fn accepted(result: Result<(), Rejected<Ack>>) -> Verdict {
     result.or_else(|error| broken("I15", format!("an acknowledgement was not taken: {error}")))
 }

@@ -24,7 +24,7 @@ mod solo;
 mod wire;
 
 use mqtt_proto::{
-    Ack, Client, CommandError, Connection, Instant, Message, PublishError, QoS, ReasonCode, Role, Server, Session,
+    Ack, Client, CommandError, Connection, Instant, Message, QoS, ReasonCode, Rejected, Role, Server, Session,
     Subscribe, Subscription, Token, TopicFilter, TopicName,
 };
 
@@ -202,7 +202,7 @@ impl Pair {
     /// # Errors
     ///
     /// What the connection says.
-    pub fn send(&mut self, side: Side, message: Message) -> Result<Token, PublishError> {
+    pub fn send(&mut self, side: Side, message: Message) -> Result<Token, Rejected<Message>> {
         let now = self.instant();
         match side {
             Side::Client => self.client.connection.publish(now, message),

@@ -185,8 +185,10 @@ pub(super) fn drain(state: &mut State, now: Instant, link: &mut Link) {
 
 fn handle_connect(state: &mut State, now: Instant, link: &mut Link, connect: Connect) {
     state.seen.connects.push(connect.clone());
-    let accepted = if let Some(reason) = state.script.refuse {
-        link.connection.refuse(now, ConnAck::new(false, reason))
+    if let Some(reason) = state.script.refuse {
+        link.connection
+            .refuse(now, ConnAck::new(false, reason))
+            .expect("a CONNECT is refused once, for a legal reason");
     } else {
         let mut connack = ConnAck::new(false, ReasonCode::SUCCESS);
         let mut client = connect.client_id.as_str().to_owned();
@@ -203,9 +205,8 @@ fn handle_connect(state: &mut State, now: Instant, link: &mut Link, connect: Con
             Version::V31 | Version::V311 => !connect.clean_start,
         };
         link.client = Some(client);
-        link.connection.accept(now, connack, session)
-    };
-    accepted.expect("the peer answers a CONNECT once, by a legal CONNACK");
+        link.connection.accept(now, connack, session).expect("a CONNECT is accepted once, by a legal CONNACK");
+    }
 }
 
 fn handle_subscribe(state: &mut State, now: Instant, link: &mut Link, request: SubscribeRequest) {

@@ -346,7 +346,7 @@ impl State {
         let Some(subscriber) = link.client.as_ref().and_then(|name| self.sessions.get_mut(name)) else { return };
         while let Some(message) = subscriber.queue.pop_front() {
             if let Err(refused) = link.connection.publish(now, message) {
-                subscriber.queue.push_front(refused.into_message());
+                subscriber.queue.push_front(refused.into_inner());
                 return;
             }
         }
