@@ -47,6 +47,20 @@ impl Message<Bytes> {
         Self { topic, payload: payload.into(), qos: QoS::AtMostOnce, retain: false, properties: Properties::default() }
     }
 
+    /// The same message in memory of its own. What came over a connection shares the buffer it came in, with other messages
+    /// perhaps: whoever keeps a small message for long saves memory by a copy.
+    #[must_use]
+    pub fn compacted(&self) -> Self {
+        Message {
+            topic: TopicName::trusted(self.topic.as_bytes()),
+            payload: &*self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties: self.properties.borrowed(),
+        }
+        .to_shared()
+    }
+
     /// Sets the quality of service.
     #[must_use]
     pub fn with_qos(mut self, qos: QoS) -> Self {

@@ -35,8 +35,9 @@ impl<B: Storage> Properties<B> {
         self.present & !HIDDEN == 0
     }
 
-    /// Bytes that they take on the wire.
-    pub(crate) fn encoded_len(&self) -> usize {
+    /// Bytes that they take on the wire, the Property Length aside.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
         self.bytes.as_ref().len()
     }
 
@@ -50,6 +51,11 @@ impl<B: Storage> Properties<B> {
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (PropertyId, PropertyValue<'_>)> {
         self.visible().map(|property| (property.id, property.value))
+    }
+
+    /// The same properties, borrowed.
+    pub(crate) fn borrowed(&self) -> Properties<&[u8]> {
+        Properties { bytes: self.bytes.as_ref(), present: self.present }
     }
 
     /// The same properties, independent of the buffer.

@@ -1,0 +1,136 @@
+//! What is known of one client, from its first CONNECT to the end of its session.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mqtt_proto::{Connect, Instant, QoS, Session, Subscription, SubscriptionId, Token, TopicFilter, Will};
+
+use super::action::{Origin, Peer};
+use super::deliver::Outgoing;
+use super::linear::{Cursor, ShareId};
+use super::policy::ClientInfo;
+use super::queue::Queue;
+use super::store::MessageKey;
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) info: ClientInfo,
+    pub(crate) link: Link,
+    /// The link that waits for this client's session.
+    pub(crate) successor: Option<Peer>,
+    /// Seconds that the session outlives the connection; `u32::MAX` is for ever.
+    pub(crate) expiry: u32,
+    pub(crate) will: Option<Will>,
+    pub(crate) subscriptions: BTreeMap<TopicFilter, Granted>,
+    pub(crate) queue: Queue,
+    /// A message that the connection has given back: it goes first.
+    pub(crate) returned: Option<Outgoing>,
+    pub(crate) replays: VecDeque<Replay>,
+    /// `Deliver` waits to be polled.
+    pub(crate) is_called: bool,
+    /// The connection has no room: its owner comes back by itself.
+    pub(crate) is_blocked: bool,
+    /// Messages of share groups on their way, which move to another member if the session ends.
+    pub(crate) shared_in_flight: BTreeMap<Token, (MessageKey, ShareId)>,
+    /// When the timers of this client are due.
+    pub(crate) will_at: Option<Instant>,
+    pub(crate) expires_at: Option<Instant>,
+    /// Since when it has been away.
+    pub(crate) away_since: Option<Instant>,
+}
+
+/// Where a client is.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// Connected.
+    Open(Peer),
+    /// Told to go; its session comes back when the connection has ended.
+    Leaving(Peer),
+    /// In this process.
+    Local(Peer),
+    /// Gone; the session waits.
+    Away(Session),
+}
+
+/// A subscription, and what was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    pub(crate) wanted: Subscription,
+    pub(crate) qos: QoS,
+    pub(crate) identifier: Option<SubscriptionId>,
+}
+
+/// Retained messages on their way to a new subscription.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) filter: TopicFilter,
+    pub(crate) cursor: Cursor,
+    pub(crate) granted: Granted,
+}
+
+impl Client {
+    pub(crate) fn new(info: ClientInfo, link: Link) -> Self {
+        Self {
+            info,
+            link,
+            successor: None,
+            expiry: 0,
+            will: None,
+            subscriptions: BTreeMap::new(),
+            queue: Queue::default(),
+            returned: None,
+            replays: VecDeque::new(),
+            is_called: false,
+            is_blocked: false,
+            shared_in_flight: BTreeMap::new(),
+            will_at: None,
+            expires_at: None,
+            away_since: None,
+        }
+    }
+
+    /// The link that messages go to.
+    pub(crate) fn receiver(&self) -> Option<Peer> {
+        match self.link {
+            Link::Open(peer) | Link::Local(peer) => Some(peer),
+            Link::Leaving(_) | Link::Away(_) => None,
+        }
+    }
+
+    pub(crate) fn has_messages(&self) -> bool {
+        self.returned.is_some() || !self.queue.entries.is_empty() || !self.replays.is_empty()
+    }
+}
+
+/// A link as the broker knows it.
+#[derive(Debug)]
+pub(crate) struct LinkState {
+    pub(crate) origin: Origin,
+    pub(crate) stage: Stage,
+    /// When it is closed unless its client is let in.
+    pub(crate) deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// CONNECT has not come.
+    Silent,
+    /// The client proves who it is.
+    Authenticating(Box<Candidate>),
+    /// Let in, as soon as the client's older connection has given the session back.
+    Waiting(Box<Candidate>),
+    /// Its client is in.
+    Open(u32),
+    /// Sent away before its client was in.
+    Refused,
+}
+
+/// A client that is not in yet.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) info: ClientInfo,
+    pub(crate) connect: Connect,
+    /// The identifier was chosen by us.
+    pub(crate) is_assigned: bool,
+    /// What the last step of an enhanced authentication says in CONNACK.
+    pub(crate) auth_data: Option<bytes::Bytes>,
+}

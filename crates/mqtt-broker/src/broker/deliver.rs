@@ -1,0 +1,237 @@
+//! Messages that go out: pulled by each client's connection, as it has room.
+
+use mqtt_proto::{Acknowledged, CommandError, Instant, Message, QoS, Token, Version};
+
+use super::action::{DropReason, Notice, Peer};
+use super::client::{Client, Replay};
+use super::linear::{Retained, ShareId};
+use super::policy::Policy;
+use super::queue::{Identifiers, Queued};
+use super::store::{Lifetime, MessageKey};
+use super::{Broker, PRESENT};
+
+/// A message for a client's connection: [publish](mqtt_proto::Connection::publish) it, then hand its ticket to
+/// [`Broker::handle_sent`], or what was given back to [`Broker::give_back`].
+#[derive(Debug)]
+#[must_use = "it is out of the queue"]
+pub struct Outgoing {
+    /// The message as this client is to get it.
+    pub message: Message,
+    /// What the broker remembers it by.
+    pub ticket: Ticket,
+}
+
+/// What the broker remembers an [`Outgoing`] message by.
+#[derive(Debug)]
+#[must_use = "hand it back with `handle_sent`"]
+pub struct Ticket {
+    lifetime: Lifetime,
+    share: Option<(MessageKey, ShareId)>,
+}
+
+impl Ticket {
+    pub(super) fn into_key(self) -> Option<MessageKey> {
+        self.share.map(|(key, _)| key)
+    }
+}
+
+impl Broker {
+    /// The next message for a peer, if `has_room` says that its connection can take one of this QoS:
+    /// [`can_publish`](mqtt_proto::Connection::can_publish).
+    ///
+    /// Poll until there is none whenever [`Action::Deliver`](crate::Action::Deliver) comes, and after `has_room` has said no,
+    /// when the connection may have room again: after the client's acknowledgements and when its outbox drains.
+    pub fn poll_message(&mut self, now: Instant, peer: Peer, has_room: impl FnOnce(QoS) -> bool) -> Option<Outgoing> {
+        let key = self.key_of(peer)?;
+        let client = self.clients.get_mut(key)?;
+        if client.receiver() != Some(peer) {
+            return None;
+        }
+        client.is_blocked = false;
+        if client.returned.as_ref().is_some_and(|outgoing| outgoing.ticket.lifetime.has_passed(now)) {
+            self.drop_returned(key, DropReason::Expired);
+        }
+        let client = self.clients.get_mut(key)?;
+        if client.returned.is_none() && client.queue.entries.len() * 2 <= self.config.maximum_queued_messages {
+            client.returned = next_retained(now, client, &mut *self.policy, &self.retained);
+        }
+        if self.clients.get(key)?.returned.is_none() {
+            self.drop_dead(now, key);
+        }
+        let client = self.clients.get_mut(key)?;
+        if client.returned.is_none() && client.queue.entries.is_empty() {
+            client.returned = next_retained(now, client, &mut *self.policy, &self.retained);
+        }
+        let returned = client.returned.as_ref().map(|outgoing| outgoing.message.qos);
+        let qos = returned.or_else(|| client.queue.entries.front().map(|entry| entry.qos))?;
+        if !has_room(qos) {
+            client.is_blocked = true;
+            return None;
+        }
+        match client.returned.take() {
+            Some(outgoing) => Some(refresh(now, outgoing)),
+            None => self.take_queued(now, key),
+        }
+    }
+
+    /// A connection could not take a message. If it is full or gone, the message stays the first to be sent; if the message
+    /// cannot be sent to this client, it is dropped for this client alone (MQTT-3.1.2-25).
+    pub fn give_back(&mut self, peer: Peer, outgoing: Outgoing, why: &CommandError) {
+        let key = self.key_of(peer);
+        let Some(client) = key.and_then(|key| self.clients.get_mut(key)) else {
+            return self.release_ticket(outgoing.ticket);
+        };
+        match why {
+            CommandError::Full | CommandError::NotConnected | CommandError::Closed => {
+                client.is_blocked = true;
+                client.returned = Some(outgoing);
+            }
+            CommandError::TooLarge { .. }
+            | CommandError::NotAvailable(_)
+            | CommandError::NotAllowed(_)
+            | CommandError::Encode(_) => {
+                let (client_id, topic) = (Some(client.info.client_id.clone()), outgoing.message.topic.clone());
+                self.release_ticket(outgoing.ticket);
+                self.notice(|| Notice::Dropped { client_id, topic, why: DropReason::Unsendable });
+            }
+        }
+    }
+
+    /// A connection has taken a message, under this token.
+    pub fn handle_sent(&mut self, peer: Peer, token: Token, ticket: Ticket) {
+        let Some((message, share)) = ticket.share else { return };
+        let key = self.key_of(peer);
+        match key.and_then(|key| self.clients.get_mut(key)) {
+            Some(client) => {
+                client.shared_in_flight.insert(token, (message, share));
+            }
+            None => self.store.release(message),
+        }
+    }
+
+    pub(super) fn receive_acknowledged(&mut self, peer: Peer, acknowledged: &Acknowledged) {
+        let Some(key) = self.key_of(peer) else { return };
+        let client = self.clients.get_mut(key).expect(PRESENT);
+        client.is_blocked = false;
+        // MQTT-4.8.2-6: also if it was refused, no other member gets it.
+        if let Some((message, _)) = client.shared_in_flight.remove(&acknowledged.token) {
+            self.store.release(message);
+        }
+        self.call(key);
+    }
+
+    /// Messages of QoS 0 do not wait for clients that are away.
+    pub(super) fn drop_qos0(&mut self, key: u32) {
+        let client = self.clients.get_mut(key).expect(PRESENT);
+        for index in (0..client.queue.entries.len()).rev() {
+            if client.queue.entries[index].qos == QoS::AtMostOnce {
+                if let Some(entry) = client.queue.remove(index, &self.store) {
+                    self.store.release(entry.key);
+                }
+            }
+        }
+        if client.returned.as_ref().is_some_and(|outgoing| outgoing.message.qos == QoS::AtMostOnce) {
+            if let Some(outgoing) = client.returned.take() {
+                self.release_ticket(outgoing.ticket);
+            }
+        }
+    }
+
+    fn drop_returned(&mut self, key: u32, why: DropReason) {
+        let client = self.clients.get_mut(key).expect(PRESENT);
+        let client_id = Some(client.info.client_id.clone());
+        if let Some(Outgoing { message, ticket }) = client.returned.take() {
+            self.release_ticket(ticket);
+            self.notice(|| Notice::Dropped { client_id, topic: message.topic, why });
+        }
+    }
+
+    fn release_ticket(&mut self, ticket: Ticket) {
+        if let Some(key) = ticket.into_key() {
+            self.store.release(key);
+        }
+    }
+
+    /// Takes messages that have expired, and those that the policy does not allow any more, off the front of a queue.
+    fn drop_dead(&mut self, now: Instant, key: u32) {
+        loop {
+            let client = self.clients.get_mut(key).expect(PRESENT);
+            let Some(front) = client.queue.entries.front() else { return };
+            let stored = self.store.stored(&front.key);
+            let is_expired = stored.lifetime.has_passed(now);
+            let is_allowed = front.policy == self.policy_state || self.policy.deliver(&client.info, &stored.message);
+            if !is_expired && is_allowed {
+                return;
+            }
+            let (client_id, topic) = (Some(client.info.client_id.clone()), stored.message.topic.clone());
+            if let Some(entry) = client.queue.remove(0, &self.store) {
+                self.store.release(entry.key);
+            }
+            if is_expired {
+                self.notice(|| Notice::Dropped { client_id, topic, why: DropReason::Expired });
+            }
+        }
+    }
+
+    fn take_queued(&mut self, now: Instant, key: u32) -> Option<Outgoing> {
+        let client = self.clients.get_mut(key)?;
+        let Queued { key, qos, retain, identifiers, share, .. } = client.queue.remove(0, &self.store)?;
+        let lifetime = self.store.stored(&key).lifetime;
+        // What is begun at QoS 2 is finished with this client or with nobody (MQTT-4.8.2-4, MQTT-4.8.2-5).
+        let share = share.filter(|_| qos == QoS::AtLeastOnce).map(|share| (self.store.share(&key), share));
+        let mut message = self.store.take(key);
+        message.qos = qos;
+        message.retain = retain;
+        let message = address(now, message, lifetime, &identifiers, client.info.version);
+        Some(Outgoing { message, ticket: Ticket { lifetime, share } })
+    }
+}
+
+/// The next retained message for a new subscription.
+fn next_retained(now: Instant, client: &mut Client, policy: &mut dyn Policy, retained: &Retained) -> Option<Outgoing> {
+    while let Some(Replay { cursor, granted, .. }) = client.replays.front_mut() {
+        let Some((message, received)) = retained.next(cursor) else {
+            client.replays.pop_front();
+            continue;
+        };
+        let lifetime = Lifetime::new(received, message);
+        if lifetime.has_passed(now) || !policy.deliver(&client.info, message) {
+            continue;
+        }
+        let mut message = message.clone();
+        message.qos = message.qos.min(granted.qos);
+        message.retain = true;
+        let message = address(now, message, lifetime, &granted.identifier.into(), client.info.version);
+        return Some(Outgoing { message, ticket: Ticket { lifetime, share: None } });
+    }
+    None
+}
+
+/// The message as this subscriber gets it.
+fn address(now: Instant, message: Message, lifetime: Lifetime, identifiers: &Identifiers, version: Version) -> Message {
+    match version {
+        Version::V31 | Version::V311 if message.properties().is_empty() => message,
+        Version::V31 | Version::V311 => {
+            Message::new(message.topic, message.payload).with_qos(message.qos).with_retain(message.retain)
+        }
+        Version::V5 => {
+            let message = count_down(now, message, lifetime);
+            identifiers.iter().fold(message, Message::with_subscription_identifier)
+        }
+    }
+}
+
+/// MQTT-3.3.2-6
+fn count_down(now: Instant, message: Message, lifetime: Lifetime) -> Message {
+    match lifetime.rest(now) {
+        Some(seconds) => message.with_message_expiry_interval(seconds),
+        None => message,
+    }
+}
+
+/// A message that was given back has waited since.
+fn refresh(now: Instant, Outgoing { message, ticket }: Outgoing) -> Outgoing {
+    let has_interval = !message.properties().is_empty();
+    let message = if has_interval { count_down(now, message, ticket.lifetime) } else { message };
+    Outgoing { message, ticket }
+}

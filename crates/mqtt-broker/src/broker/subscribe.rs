@@ -1,0 +1,155 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use mqtt_proto::{
+    Instant, QoS, ReasonCode, RetainHandling, SubscribeRequest, Subscription, SubscriptionId, TopicFilter,
+    UnsubscribeRequest, Version,
+};
+
+use super::action::{Action, Notice, Peer};
+use super::client::{Granted, Replay};
+use super::linear::{Entry, Retained};
+use super::publish::levels;
+use super::{Broker, PRESENT};
+
+impl Broker {
+    pub(super) fn receive_subscribe(&mut self, peer: Peer, request: SubscribeRequest) {
+        let Some(key) = self.key_of(peer) else { return };
+        let identifier = request.subscribe.properties().subscription_identifiers().next();
+        let reasons: Vec<ReasonCode> = request
+            .subscribe
+            .subscriptions
+            .iter()
+            .map(|subscription| self.subscribe(key, subscription, identifier))
+            .collect();
+        self.act(peer, Action::Suback { request, reasons, reason_string: None });
+        self.call(key);
+    }
+
+    /// Makes one subscription, as if it were the only one of its SUBSCRIBE (MQTT-3.8.4-5). Its reason code.
+    pub(super) fn subscribe(
+        &mut self,
+        key: u32,
+        wanted: &Subscription,
+        identifier: Option<SubscriptionId>,
+    ) -> ReasonCode {
+        let version = self.clients.get(key).expect(PRESENT).info.version;
+        let reason = match self.check_subscription(key, wanted) {
+            Ok(qos) => {
+                self.grant(key, wanted, qos, identifier);
+                granted(qos)
+            }
+            // D31-suback: 3.1 has no word for a refusal.
+            Err(_) if version == Version::V31 => granted(wanted.qos),
+            Err(reason) if matches!(reason.0, 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2) => reason,
+            Err(_) => ReasonCode::NOT_AUTHORIZED,
+        };
+        let client_id = self.clients.get(key).expect(PRESENT).info.client_id.clone();
+        self.notice(|| Notice::Subscribed { client_id, filter: wanted.filter.clone(), reason });
+        reason
+    }
+
+    fn check_subscription(&mut self, key: u32, wanted: &Subscription) -> Result<QoS, ReasonCode> {
+        let client = self.clients.get(key).expect(PRESENT);
+        if levels(wanted.filter.filter().as_bytes()) > self.config.maximum_topic_levels {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
+        self.check_count(key, wanted)?;
+        let allowed = self.policy.subscribe(&client.info, wanted)?;
+        // MQTT-3.2.2-10
+        Ok(wanted.qos.min(allowed).min(self.config.maximum_qos))
+    }
+
+    pub(super) fn check_count(&self, key: u32, wanted: &Subscription) -> Result<(), ReasonCode> {
+        let subscriptions = &self.clients.get(key).expect(PRESENT).subscriptions;
+        let is_new = !subscriptions.contains_key(&wanted.filter);
+        if is_new && subscriptions.len() >= self.config.maximum_subscriptions {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
+        Ok(())
+    }
+
+    pub(super) fn grant(&mut self, key: u32, wanted: &Subscription, qos: QoS, identifier: Option<SubscriptionId>) {
+        let mut wanted = wanted.clone();
+        wanted.filter = owned(&wanted.filter);
+        let filter = wanted.filter.clone();
+        self.router.insert(&filter, key, Entry::new(&wanted, qos, identifier));
+        let granted = Granted { wanted, qos, identifier };
+        let client = self.clients.get_mut(key).expect(PRESENT);
+        let is_new = client.subscriptions.insert(filter.clone(), granted.clone()).is_none();
+        client.replays.retain(|replay| replay.filter != filter);
+        let is_wanted = match granted.wanted.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        // U5-3.8.4: not to share groups.
+        if is_wanted && !filter.is_shared() {
+            let cursor = Retained::cursor(&filter);
+            client.replays.push_back(Replay { filter, cursor, granted });
+        }
+    }
+
+    pub(super) fn receive_unsubscribe(&mut self, now: Instant, peer: Peer, request: UnsubscribeRequest) {
+        let Some(key) = self.key_of(peer) else { return };
+        let filters = &request.unsubscribe.filters;
+        let reasons = filters.iter().map(|filter| self.unsubscribe(now, key, filter)).collect();
+        self.act(peer, Action::Unsuback { request, reasons, reason_string: None });
+    }
+
+    pub(super) fn unsubscribe(&mut self, now: Instant, key: u32, filter: &TopicFilter) -> ReasonCode {
+        let client = self.clients.get_mut(key).expect(PRESENT);
+        client.replays.retain(|replay| replay.filter != *filter);
+        if client.subscriptions.remove(filter).is_none() {
+            return ReasonCode::NO_SUBSCRIPTION_EXISTED;
+        }
+        let client_id = client.info.client_id.clone();
+        self.router.remove(filter, key);
+        if filter.is_shared() {
+            self.move_queued(now, key);
+        }
+        self.notice(|| Notice::Unsubscribed { client_id, filter: filter.clone() });
+        ReasonCode::SUCCESS
+    }
+
+    /// Asks the policy again what a client may subscribe to.
+    pub(super) fn review_subscriptions(&mut self, now: Instant, key: u32) {
+        let client = self.clients.get(key).expect(PRESENT);
+        let all: Vec<Granted> = client.subscriptions.values().cloned().collect();
+        for Granted { wanted, qos: granted, identifier } in all {
+            let info = &self.clients.get(key).expect(PRESENT).info;
+            match self.policy.subscribe(info, &wanted) {
+                Ok(allowed) => {
+                    let qos = wanted.qos.min(allowed).min(self.config.maximum_qos);
+                    if qos != granted {
+                        self.regrant(key, &wanted, qos, identifier);
+                    }
+                }
+                Err(_) => {
+                    self.unsubscribe(now, key, &wanted.filter);
+                }
+            }
+        }
+    }
+
+    /// The same subscription with another QoS, without retained messages.
+    fn regrant(&mut self, key: u32, wanted: &Subscription, qos: QoS, identifier: Option<SubscriptionId>) {
+        self.router.insert(&wanted.filter, key, Entry::new(wanted, qos, identifier));
+        if let Some(granted) = self.clients.get_mut(key).and_then(|client| client.subscriptions.get_mut(&wanted.filter))
+        {
+            granted.qos = qos;
+        }
+    }
+}
+
+fn granted(qos: QoS) -> ReasonCode {
+    match qos {
+        QoS::AtMostOnce => ReasonCode::SUCCESS,
+        QoS::AtLeastOnce => ReasonCode::GRANTED_QOS_1,
+        QoS::ExactlyOnce => ReasonCode::GRANTED_QOS_2,
+    }
+}
+
+/// A copy that does not keep the buffer it came in.
+fn owned(filter: &TopicFilter) -> TopicFilter {
+    TopicFilter::new(filter.as_bytes()).map_or_else(|_| filter.clone(), |filter| filter.to_shared())
+}
