@@ -1,50 +1,16 @@
 //! Most tests of the state machines in one executable, and the model of delivery in small: enough to tell a mutant of
 //! mqtt-proto in few seconds of CPU, unoptimised. `cargo xtask mutants` alone builds it.
 
-#[path = "acknowledging.rs"]
-mod acknowledging;
-#[path = "authentication.rs"]
-mod authentication;
-#[path = "connecting.rs"]
-mod connecting;
+#[path = "connection.rs"]
+mod connection;
 #[path = "corpora.rs"]
 mod corpora;
-#[path = "disconnecting.rs"]
-mod disconnecting;
-#[path = "falling_behind.rs"]
-mod falling_behind;
-#[path = "flow_control.rs"]
-mod flow_control;
 #[path = "../../mqtt-proto/tests/journal.rs"]
 mod journal;
-#[path = "keep_alive.rs"]
-mod keep_alive;
-#[path = "legality.rs"]
-mod legality;
 #[path = "limits.rs"]
 mod limits;
-#[path = "malformed.rs"]
-mod malformed;
-#[path = "packet_size.rs"]
-mod packet_size;
-#[path = "qos1.rs"]
-mod qos1;
-#[path = "qos2.rs"]
-mod qos2;
 #[path = "random_worlds.rs"]
 mod random_worlds;
-#[path = "sessions.rs"]
-mod sessions;
-#[path = "splits.rs"]
-mod splits;
-#[path = "statements_flows.rs"]
-mod statements_flows;
-#[path = "statements_limits.rs"]
-mod statements_limits;
-#[path = "subscribing.rs"]
-mod subscribing;
-#[path = "topic_aliases.rs"]
-mod topic_aliases;
 
 use mqtt_proto::Version;
 use mqtt_sim::model::{Cut, Scenario, Side, World, random, scenarios};
