@@ -5,6 +5,8 @@
 //! the same order with the same [`Config::seed`] give the same actions.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "access")]
+pub mod access;
 mod broker;
 
 pub use broker::{
