@@ -8,6 +8,7 @@ mod format;
 mod input;
 mod interrupt;
 mod output;
+mod passwd;
 mod pipeline;
 mod printer;
 mod properties;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Ok(Command::Show(text)) => show(&text),
         Ok(Command::Publish(args)) => block_on(publish::run(*args)),
         Ok(Command::Subscribe(args)) => block_on(subscribe::run(*args)),
+        Ok(Command::Passwd(args)) => passwd::run(*args),
         Err(error) => {
             say(format_args!("mqtt: {error}"));
             Outcome::Usage

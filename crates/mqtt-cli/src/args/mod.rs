@@ -4,6 +4,7 @@
 //! wrong with the arguments is found before anything is dialled.
 
 mod connection;
+mod passwd;
 mod publish;
 mod reader;
 mod refused;
@@ -13,6 +14,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 pub(crate) use connection::{ClientId, ConnectionArgs, Target};
+pub(crate) use passwd::{Change, PasswdArgs, checked};
 pub(crate) use publish::{PublishArgs, Source};
 pub(crate) use reader::Reader;
 pub(crate) use subscribe::{SubscribeArgs, SubscribeOptions};
@@ -22,6 +24,7 @@ pub(crate) use subscribe::{SubscribeArgs, SubscribeOptions};
 pub(crate) enum Command {
     Publish(Box<PublishArgs>),
     Subscribe(Box<SubscribeArgs>),
+    Passwd(Box<PasswdArgs>),
     /// A text for stdout.
     Show(String),
 }
@@ -52,17 +55,17 @@ impl From<lexopt::Error> for UsageError {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut arguments = arguments.into_iter();
     let command = arguments.next().unwrap_or_default();
+    if command == "passwd" {
+        return passwd::parse(arguments);
+    }
     let mut reader = Reader::new(arguments);
     match command.to_str() {
         Some("pub") => publish::parse(&mut reader),
         Some("sub") => subscribe::parse(&mut reader),
         Some("--help" | "help") => Ok(Command::Show(OVERVIEW.into())),
         Some("--version") => Ok(Command::Show(version())),
-        Some("") => Err(UsageError::new("a command is missing: 'mqtt pub' or 'mqtt sub'")),
-        _ => Err(UsageError(format!(
-            "'{}' is not a command: there are 'mqtt pub' and 'mqtt sub'",
-            command.to_string_lossy()
-        ))),
+        Some("") => Err(UsageError::new("a command is missing; 'mqtt --help' lists them")),
+        _ => Err(UsageError(format!("'{}' is not a command; 'mqtt --help' lists them", command.to_string_lossy()))),
     }
 }
 
@@ -75,11 +78,12 @@ mqtt: publish and subscribe over MQTT 3.1, 3.1.1 and 5.0
 
   mqtt pub -t TOPIC -m MESSAGE     send a message
   mqtt sub -t FILTER               print the messages that match
-  mqtt pub --help, mqtt sub --help the options of each
+  mqtt passwd FILE USER            users and passwords for a broker
+  mqtt COMMAND --help              the options of each
   mqtt --version                   the version of this program
 
-The option letters mean what they mean in mosquitto_pub and mosquitto_sub.
-Exit codes: 0 done, 1 wrong usage, 2 refused or failed, 27 timeout of -W, 130 interrupted before the work was done.
+The option letters mean what they mean in mosquitto_pub, mosquitto_sub and mosquitto_passwd.
+Exit codes of pub and sub: 0 done, 1 wrong usage, 2 refused or failed, 27 timeout of -W, 130 interrupted before the work was done.
 ";
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ fn properties_are_set_on_their_packets() {
 #[test]
 fn every_mistake_is_answered_with_the_option_the_rule_and_the_remedy() {
     for (line, expected) in [
-        ("", "a command is missing: 'mqtt pub' or 'mqtt sub'"),
+        ("", "a command is missing; 'mqtt --help' lists them"),
         ("publish", "'publish' is not a command"),
         ("pub", "the topic is missing; give it with -t"),
         ("pub -t a", "the message is missing; give it with -m, -f, -l, -n or -s"),

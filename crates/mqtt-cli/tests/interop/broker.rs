@@ -59,7 +59,7 @@ impl Broker {
         Self::with_settings(folder, &settings)
     }
 
-    fn with_settings(folder: TempDir, settings: &str) -> Self {
+    pub(crate) fn with_settings(folder: TempDir, settings: &str) -> Self {
         let (process, log, port) = listening(&folder, settings);
         Self { process, log, port, settings: settings.to_owned(), folder }
     }
@@ -122,7 +122,7 @@ impl Drop for Broker {
     }
 }
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::Builder::new().prefix("mqtt-interop-").tempdir().unwrap()
 }
 

@@ -12,6 +12,7 @@ mod credentials;
 mod delivery;
 mod link;
 mod log;
+mod passwd;
 mod payloads;
 mod program;
 mod retained;

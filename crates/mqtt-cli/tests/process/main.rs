@@ -1,5 +1,6 @@
 //! The program as its users run it: arguments, streams, signals, exit codes, and a broker that does what the test says.
 
+mod passwd;
 mod publishing;
 mod subscribing;
 mod support;
