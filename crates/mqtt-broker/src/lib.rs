@@ -8,6 +8,7 @@
 #[cfg(feature = "access")]
 pub mod access;
 mod broker;
+pub mod router;
 
 pub use broker::{
     Action, AuthPhase, AuthRequest, AuthStep, Broker, ClientInfo, Config, DropReason, Notice, OpenError, Origin,

@@ -6,10 +6,10 @@ use mqtt_proto::{Connect, Instant, QoS, Session, Subscription, SubscriptionId, T
 
 use super::action::{Origin, Peer};
 use super::deliver::Outgoing;
-use super::linear::{Cursor, ShareId};
 use super::policy::ClientInfo;
 use super::queue::Queue;
 use super::store::MessageKey;
+use crate::router::{Cursor, ShareId};
 
 #[derive(Debug)]
 pub(crate) struct Client {

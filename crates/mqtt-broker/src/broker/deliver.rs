@@ -4,11 +4,12 @@ use mqtt_proto::{Acknowledged, CommandError, Instant, Message, QoS, Token, Versi
 
 use super::action::{DropReason, Notice, Peer};
 use super::client::{Client, Replay};
-use super::linear::{Retained, ShareId};
 use super::policy::Policy;
 use super::queue::{Identifiers, Queued};
 use super::store::{Lifetime, MessageKey};
+use super::timer::Timer;
 use super::{Broker, PRESENT};
+use crate::router::{Retained, ShareId, Step};
 
 /// A message for a client's connection: [publish](mqtt_proto::Connection::publish) it, then hand its ticket to
 /// [`Broker::handle_sent`], or what was given back to [`Broker::give_back`].
@@ -51,16 +52,20 @@ impl Broker {
         if client.returned.as_ref().is_some_and(|outgoing| outgoing.ticket.lifetime.has_passed(now)) {
             self.drop_returned(key, DropReason::Expired);
         }
+        let mut budget = LOOKS;
         let client = self.clients.get_mut(key)?;
         if client.returned.is_none() && client.queue.entries.len() * 2 <= self.config.maximum_queued_messages {
-            client.returned = next_retained(now, client, &mut *self.policy, &self.retained);
+            client.returned = next_retained(now, client, &mut *self.policy, &self.retained, &mut budget);
         }
         if self.clients.get(key)?.returned.is_none() {
             self.drop_dead(now, key);
         }
         let client = self.clients.get_mut(key)?;
         if client.returned.is_none() && client.queue.entries.is_empty() {
-            client.returned = next_retained(now, client, &mut *self.policy, &self.retained);
+            client.returned = next_retained(now, client, &mut *self.policy, &self.retained, &mut budget);
+        }
+        if budget == 0 {
+            self.timers.set(now, Timer::Replay(key)); // Others may have their turn first.
         }
         let returned = client.returned.as_ref().map(|outgoing| outgoing.message.qos);
         let qos = returned.or_else(|| client.queue.entries.front().map(|entry| entry.qos))?;
@@ -188,13 +193,24 @@ impl Broker {
 }
 
 /// The next retained message for a new subscription.
-fn next_retained(now: Instant, client: &mut Client, policy: &mut dyn Policy, retained: &Retained) -> Option<Outgoing> {
+fn next_retained(
+    now: Instant,
+    client: &mut Client,
+    policy: &mut dyn Policy,
+    retained: &Retained,
+    budget: &mut u32,
+) -> Option<Outgoing> {
     while let Some(Replay { cursor, granted, .. }) = client.replays.front_mut() {
-        let Some((message, received)) = retained.next(cursor) else {
-            client.replays.pop_front();
-            continue;
+        let stored = match cursor.step(retained, budget) {
+            Step::Found(stored) => stored,
+            Step::Paused => return None,
+            Step::End => {
+                client.replays.pop_front();
+                continue;
+            }
         };
-        let lifetime = Lifetime::new(received, message);
+        let message = stored.message();
+        let lifetime = Lifetime::new(stored.received(), message);
         if lifetime.has_passed(now) || !policy.deliver(&client.info, message) {
             continue;
         }
@@ -235,3 +251,6 @@ fn refresh(now: Instant, Outgoing { message, ticket }: Outgoing) -> Outgoing {
     let message = if has_interval { count_down(now, message, ticket.lifetime) } else { message };
     Outgoing { message, ticket }
 }
+
+/// Retained topics to look at before others have their turn: a millisecond or so.
+const LOOKS: u32 = 1_000;

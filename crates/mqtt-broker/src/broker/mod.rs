@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::router::{Matches, Retained, RetainedLimits, Router};
 use mqtt_proto::{Ack, Closed, Instant, ServerEvent, Session, Text};
 
 mod action;
@@ -18,7 +19,6 @@ mod config;
 mod connect;
 mod deliver;
 mod leave;
-mod linear;
 mod local;
 mod policy;
 mod publish;
@@ -36,7 +36,6 @@ pub use deliver::{Outgoing, Ticket};
 pub use policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo, Policy};
 
 use client::{Client, LinkState, Stage};
-use linear::{Matches, Retained, Router};
 use random::Random;
 use slab::Slab;
 use store::Store;
@@ -84,7 +83,10 @@ impl Broker {
             ids: BTreeMap::new(),
             away: BTreeSet::new(),
             router: Router::new(config.seed),
-            retained: Retained::default(),
+            retained: Retained::new(RetainedLimits {
+                messages: config.maximum_retained_messages,
+                bytes: config.maximum_retained_bytes,
+            }),
             store: Store::default(),
             timers: Timers::default(),
             random: Random::new(config.seed),
@@ -129,11 +131,13 @@ impl Broker {
 
     /// Takes what is known of time and does what has become due. Early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.retained.remove_expired(now);
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Stranger(peer) => self.close_stranger(peer),
                 Timer::Will(key) => self.will_is_due(now, key),
                 Timer::Session(key) => self.session_expires(now, key),
+                Timer::Replay(key) => self.call(key),
             }
         }
     }
@@ -141,7 +145,7 @@ impl Broker {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next. It changes with every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.retained.next_expiry()].into_iter().flatten().min()
     }
 
     /// The next thing to do with a connection.

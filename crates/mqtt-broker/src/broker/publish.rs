@@ -5,11 +5,11 @@ use mqtt_proto::{Delivery, Instant, Message, QoS, ReasonCode};
 use super::action::{Action, DropReason, Notice, Peer};
 use super::client::Client;
 use super::config::Config;
-use super::linear::ShareId;
 use super::policy::{ClientInfo, Policy};
 use super::queue::{Identifiers, Queued};
 use super::store::MessageKey;
 use super::{Broker, PRESENT};
+use crate::router::{Full, ShareId};
 
 /// What becomes of a message that is offered to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +79,9 @@ impl Broker {
     }
 
     /// Retains a message if it is to be, and gives it to all who subscribe to it. Whether anybody does.
-    fn distribute(&mut self, now: Instant, publisher: Option<u32>, mut message: Message) -> Result<bool, ReasonCode> {
+    fn distribute(&mut self, now: Instant, publisher: Option<u32>, message: Message) -> Result<bool, ReasonCode> {
         if message.retain && self.config.retain_available {
-            message = message.compacted();
-            self.retain(now, &message)?;
+            self.retained.insert(now, &message).map_err(|Full| ReasonCode::QUOTA_EXCEEDED)?;
         }
         let client = publisher.and_then(|key| self.clients.get(key));
         let client_id = client.map(|client| client.info.client_id.clone());
@@ -109,16 +108,6 @@ impl Broker {
         }
         self.store.release(key);
         Ok(is_wanted)
-    }
-
-    fn retain(&mut self, now: Instant, message: &Message) -> Result<(), ReasonCode> {
-        if message.payload.is_empty() {
-            // MQTT-3.3.1-6, MQTT-3.3.1-7
-            self.retained.remove(&message.topic);
-            return Ok(());
-        }
-        self.retained.insert(now, message.clone());
-        Ok(())
     }
 
     /// Puts a message into a client's queue, if it may have it and there is room.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use mqtt_proto::{QoS, SubscriptionId};
 
-use super::linear::ShareId;
 use super::store::{MessageKey, Store};
+use crate::router::ShareId;
 
 /// One message for one client.
 #[derive(Debug)]

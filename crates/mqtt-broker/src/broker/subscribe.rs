@@ -7,9 +7,9 @@ use mqtt_proto::{
 
 use super::action::{Action, Notice, Peer};
 use super::client::{Granted, Replay};
-use super::linear::{Entry, Retained};
 use super::publish::levels;
 use super::{Broker, PRESENT};
+use crate::router::Entry;
 
 impl Broker {
     pub(super) fn receive_subscribe(&mut self, peer: Peer, request: SubscribeRequest) {
@@ -84,7 +84,7 @@ impl Broker {
         };
         // U5-3.8.4: not to share groups.
         if is_wanted && !filter.is_shared() {
-            let cursor = Retained::cursor(&filter);
+            let cursor = self.retained.cursor(&filter);
             client.replays.push_back(Replay { filter, cursor, granted });
         }
     }

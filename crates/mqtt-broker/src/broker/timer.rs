@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Will(u32),
     /// The session of this client expires.
     Session(u32),
+    /// The search for this client's retained messages goes on.
+    Replay(u32),
 }
 
 #[derive(Debug, Default)]

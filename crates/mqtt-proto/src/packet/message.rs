@@ -47,18 +47,20 @@ impl Message<Bytes> {
         Self { topic, payload: payload.into(), qos: QoS::AtMostOnce, retain: false, properties: Properties::default() }
     }
 
-    /// The same message in memory of its own. What came over a connection shares the buffer it came in, with other messages
-    /// perhaps: whoever keeps a small message for long saves memory by a copy.
+    /// The same message in memory of its own, in one allocation. What came over a connection shares the buffer it came in, with
+    /// other messages perhaps: whoever keeps a small message for long saves memory by a copy.
     #[must_use]
     pub fn compacted(&self) -> Self {
-        Message {
-            topic: TopicName::trusted(self.topic.as_bytes()),
-            payload: &*self.payload,
+        let (topic, properties) = (self.topic.as_bytes(), self.properties.as_bytes());
+        let all = Bytes::from([topic, properties, &self.payload].concat());
+        let (topic_end, payload_start) = (topic.len(), all.len().saturating_sub(self.payload.len()));
+        Self {
+            topic: TopicName::trusted(Storage::slice(&all, 0..topic_end)),
+            payload: Storage::slice(&all, payload_start..all.len()),
             qos: self.qos,
             retain: self.retain,
-            properties: self.properties.borrowed(),
+            properties: self.properties.in_bytes(Storage::slice(&all, topic_end..payload_start)),
         }
-        .to_shared()
     }
 
     /// Sets the quality of service.

@@ -53,9 +53,13 @@ impl<B: Storage> Properties<B> {
         self.visible().map(|property| (property.id, property.value))
     }
 
-    /// The same properties, borrowed.
-    pub(crate) fn borrowed(&self) -> Properties<&[u8]> {
-        Properties { bytes: self.bytes.as_ref(), present: self.present }
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// The same properties, in a copy of their bytes.
+    pub(crate) fn in_bytes(&self, bytes: Bytes) -> Properties<Bytes> {
+        Properties { bytes, present: self.present }
     }
 
     /// The same properties, independent of the buffer.
