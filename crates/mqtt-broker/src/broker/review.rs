@@ -3,9 +3,16 @@
 use mqtt_proto::{Instant, ReasonCode};
 
 use super::client::Link;
+use super::policy::Policy;
 use super::{Broker, PRESENT};
 
 impl Broker {
+    /// Puts another policy in the place of the one in force, as by [`policy_changed`](Self::policy_changed).
+    pub fn replace_policy(&mut self, now: Instant, policy: Box<dyn Policy>) {
+        self.policy = policy;
+        self.policy_changed(now);
+    }
+
     /// The policy answers differently from now on: asks it again about every client ([`is_welcome`](crate::Policy::is_welcome))
     /// and about every subscription, of clients that are away too. Messages that wait are asked about when they leave.
     pub fn policy_changed(&mut self, now: Instant) {

@@ -1,0 +1,134 @@
+//! The hub's connections, found in constant time by a number that is never used again.
+
+use bytes::Buf;
+use mqtt_proto::{Connection, Instant, Outbox, Server, Session};
+
+use crate::Peer;
+
+/// One transport connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) peer: Peer,
+    pub(super) state: State,
+    /// The deadline under which it is in the hub's timers: never later than its real one.
+    pub(super) timer: Option<Instant>,
+    /// It is in the queue of those that have something for their transport.
+    pub(super) is_writable: bool,
+    /// It is in the queue of those whose connection may have events.
+    pub(super) is_ready: bool,
+    /// The broker may have messages for it.
+    pub(super) has_messages: bool,
+    /// A session that the connection has not taken.
+    pub(super) returned: Option<Session>,
+}
+
+/// How far a link has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Its connection lives.
+    Open(Box<Connection<Server>>),
+    /// Its connection is over: what is left to write, and until when that may take.
+    Closing { outbox: Outbox, until: Instant },
+    /// A subscriber in the process.
+    Local,
+}
+
+impl Link {
+    pub(super) fn new(peer: Peer, state: State) -> Self {
+        Self { peer, state, timer: None, is_writable: false, is_ready: false, has_messages: false, returned: None }
+    }
+
+    pub(super) fn connection(&mut self) -> Option<&mut Connection<Server>> {
+        match &mut self.state {
+            State::Open(connection) => Some(connection),
+            State::Closing { .. } | State::Local => None,
+        }
+    }
+
+    /// What waits to be written, refilled.
+    pub(super) fn outbox(&mut self) -> Option<&mut Outbox> {
+        match &mut self.state {
+            State::Open(connection) => Some(connection.outbox()),
+            State::Closing { outbox, .. } => Some(outbox),
+            State::Local => None,
+        }
+    }
+
+    /// Whether the loop has something to do for it: bytes to write, or a transport to close.
+    pub(super) fn wants_transport(&self) -> bool {
+        match &self.state {
+            State::Open(connection) => connection.outbox_len() > 0,
+            State::Closing { .. } => true,
+            State::Local => false,
+        }
+    }
+
+    /// Whether all is written that will ever be.
+    pub(super) fn wants_close(&self) -> bool {
+        match &self.state {
+            State::Open(_) | State::Local => false,
+            State::Closing { outbox, .. } => !outbox.has_remaining(),
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(connection) => connection.poll_timeout(),
+            State::Closing { outbox, until } => outbox.has_remaining().then_some(*until),
+            State::Local => None,
+        }
+    }
+}
+
+/// Links by the slot that their [`Peer`] names.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    slots: Vec<Option<Link>>,
+    free: Vec<usize>,
+    /// Links so far: what makes a peer's number different from that of every other that had its slot.
+    count: u64,
+}
+
+impl Links {
+    /// The number that the next link will have.
+    pub(super) fn next_peer(&self) -> Peer {
+        let slot = self.free.last().copied().unwrap_or(self.slots.len());
+        Peer::new(self.count << SLOT_BITS | slot as u64)
+    }
+
+    pub(super) fn insert(&mut self, link: Link) {
+        let slot = slot(link.peer);
+        debug_assert_eq!(link.peer, self.next_peer());
+        self.count += 1;
+        if self.free.pop().is_none() {
+            self.slots.push(None);
+        }
+        self.slots[slot] = Some(link);
+    }
+
+    pub(super) fn get(&self, peer: Peer) -> Option<&Link> {
+        self.slots.get(slot(peer))?.as_ref().filter(|link| link.peer == peer)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: Peer) -> Option<&mut Link> {
+        self.slots.get_mut(slot(peer))?.as_mut().filter(|link| link.peer == peer)
+    }
+
+    pub(super) fn remove(&mut self, peer: Peer) -> Option<Link> {
+        let link = self.slots.get_mut(slot(peer))?.take_if(|link| link.peer == peer)?;
+        self.free.push(slot(peer));
+        Some(link)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}
+
+fn slot(peer: Peer) -> usize {
+    // Less than 2^24, so the cast loses nothing.
+    (peer.as_u64() & ((1 << SLOT_BITS) - 1)) as usize
+}
+
+/// 16 million links at a time; 10^12 in all.
+const SLOT_BITS: u32 = 24;

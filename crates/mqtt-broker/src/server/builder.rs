@@ -1,0 +1,200 @@
+//! What a server is started with.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{self, Runtime};
+use tokio::task::{AbortHandle, LocalSet};
+
+use super::Server;
+use super::accept::{Door, accept};
+use super::inbox::Inbox;
+use super::listener::{BindError, Bound, Listener};
+use super::run::{End, Shared, sweep};
+use super::stream::Acceptor;
+use crate::{Broker, Config, Hub, Notice, Policy};
+
+/// What a [`Server`] is started with. Made by [`Server::builder`].
+pub struct Builder {
+    listeners: Vec<Listener>,
+    config: Config,
+    policy: Box<dyn Policy>,
+    on_notice: Option<Box<dyn FnMut(Notice) + Send>>,
+    grace: Duration,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            listeners: Vec::new(),
+            config: Config::default(),
+            policy: Box::new(()),
+            on_notice: None,
+            grace: SHUTDOWN_TIMEOUT,
+        }
+    }
+
+    /// Listens there, too: `"127.0.0.1:1883"`, or a [`Listener`] with options. Default: a free port of 127.0.0.1.
+    #[must_use]
+    pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
+        self.listeners.push(listener.into());
+        self
+    }
+
+    /// Listens on a Unix socket, too: see [`Listener::unix`].
+    #[cfg(unix)]
+    #[must_use]
+    pub fn listen_unix(self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.listen(Listener::unix(path))
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets who may do what. Default: everybody everything.
+    ///
+    /// Hooks run on the server's thread: one that blocks stops the server, one that panics ends it.
+    #[must_use]
+    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
+        self.policy = Box::new(policy);
+        self
+    }
+
+    /// Calls a function for everything worth a line in a log, on the server's thread. Without it, notices are not even made.
+    /// [`Config::maximum_notices`] says how many may come of one event; when it is 0, a hundred.
+    #[must_use]
+    pub fn on_notice(mut self, on_notice: impl FnMut(Notice) + Send + 'static) -> Self {
+        self.on_notice = Some(Box::new(on_notice));
+        self
+    }
+
+    /// How long [`Server::shut_down`] waits for clients to take the last words. Default: 5 s.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.grace = timeout;
+        self
+    }
+
+    /// Opens the sockets, and starts the thread. Clients can connect when this returns.
+    ///
+    /// # Errors
+    ///
+    /// It cannot listen there, or the system has no thread or descriptor for it.
+    pub fn start(mut self) -> Result<Server, StartError> {
+        if self.listeners.is_empty() {
+            self.listeners.push(Listener::tcp("127.0.0.1:0"));
+        }
+        let mut doors = Vec::new();
+        for listener in &self.listeners {
+            doors.push((listener.maximum_connections, listener.bind()?));
+        }
+        let addresses = doors.iter().flat_map(|(_, sockets)| sockets).filter_map(Bound::address).collect();
+        let runtime =
+            runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(StartError::System)?;
+        let doors = {
+            let _registers_sockets = runtime.enter();
+            let all = doors.into_iter().map(|(maximum, sockets)| {
+                let acceptors: io::Result<Vec<_>> = sockets.into_iter().map(Acceptor::new).collect();
+                acceptors.map(|acceptors| (maximum, acceptors))
+            });
+            all.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?
+        };
+        let inbox = Arc::new(Inbox::default());
+        let grace = self.grace;
+        let thread = thread::Builder::new().name("mqtt-broker".to_owned()).spawn({
+            let inbox = Arc::clone(&inbox);
+            move || self.run(&runtime, doors, &inbox)
+        });
+        Ok(Server { inbox, addresses, grace, thread: Some(thread.map_err(StartError::System)?) })
+    }
+
+    /// The thread.
+    fn run(mut self, runtime: &Runtime, doors: Vec<(Option<usize>, Vec<Acceptor>)>, inbox: &Arc<Inbox>) -> End {
+        let _last = LastWill(inbox);
+        inbox.own();
+        if self.on_notice.is_some() && self.config.maximum_notices == 0 {
+            self.config.maximum_notices = NOTICES;
+        }
+        let hub = Hub::new(Broker::new(self.config, self.policy));
+        let shared = Rc::new(Shared::new(hub, self.on_notice));
+        let tasks = LocalSet::new();
+        let mut accepting = Vec::new();
+        for (index, (maximum_connections, acceptors)) in (0..).zip(doors) {
+            let door = Rc::new(Door { index, maximum_connections, connections: Cell::new(0) });
+            for acceptor in acceptors {
+                let task = accept(Rc::clone(&shared), Rc::clone(&door), acceptor);
+                accepting.push(tasks.spawn_local(task).abort_handle());
+            }
+        }
+        let stop = move || accepting.iter().for_each(AbortHandle::abort);
+        let sweeper = tasks.spawn_local(sweep(Rc::clone(&shared), Arc::clone(inbox), stop));
+        // A task that panics does not come to its end.
+        tasks.block_on(runtime, sweeper).unwrap_or(End::Panicked)
+    }
+}
+
+/// Tells whoever waits for the server's thread that it is gone, however it went.
+struct LastWill<'a>(&'a Inbox);
+
+impl Drop for LastWill<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("listeners", &self.listeners)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// It cannot listen there.
+    Bind(BindError),
+    /// The system has no thread or no descriptor left.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::System(error) => write!(f, "cannot start the server's thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) => Some(error),
+            Self::System(error) => Some(error),
+        }
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error)
+    }
+}
+
+/// Notices of one event, when nobody has said how many.
+const NOTICES: usize = 100;
+
+/// Default of [`Builder::shutdown_timeout`].
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

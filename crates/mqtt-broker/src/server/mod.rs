@@ -1,0 +1,214 @@
+//! A broker on sockets: one thread with a small runtime of its own, whatever the program around it runs on.
+
+mod accept;
+mod builder;
+mod inbox;
+mod link;
+mod listener;
+mod mailbox;
+mod run;
+mod stream;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mqtt_proto::{Message, QoS, ReasonCode, Subscription, TopicFilter};
+
+use crate::Policy;
+use inbox::{Command, Inbox};
+use mailbox::Mailbox;
+use run::End;
+
+pub use builder::{Builder, StartError};
+pub use listener::{BindError, Listener};
+pub use mailbox::{LocalSubscription, NextMessage};
+
+/// A running broker. It lives in a thread of its own, so it goes with blocking programs and with every async runtime.
+///
+/// ```
+/// use mqtt_broker::Server;
+/// use mqtt_proto::{Message, QoS, TopicFilter, TopicName};
+///
+/// let server = Server::builder().listen("127.0.0.1:0").start()?;
+/// println!("clients connect to {}", server.url());
+///
+/// // The program takes part without a socket.
+/// let mut doors = server.subscribe(TopicFilter::from_static("doors/+"), QoS::AtLeastOnce)?;
+/// server.publish(Message::new(TopicName::from_static("doors/front"), "open"))?;
+/// let message = doors.next().wait().expect("the server runs"); // or `doors.next().await`
+/// assert_eq!(message.payload, "open");
+///
+/// server.shut_down()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropping it shuts it down as well, but gives the clients no time: they are told, and cut off.
+#[derive(Debug)]
+pub struct Server {
+    inbox: Arc<Inbox>,
+    addresses: Vec<SocketAddr>,
+    grace: Duration,
+    thread: Option<JoinHandle<End>>,
+}
+
+impl Server {
+    /// What to start.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Starts a broker on a free port of 127.0.0.1, with every limit at its default and everybody let in: for tests.
+    ///
+    /// # Errors
+    ///
+    /// There is no such port, or no thread.
+    pub fn start() -> Result<Self, StartError> {
+        Self::builder().start()
+    }
+
+    /// Where it listens: the first of [`addresses`](Self::addresses).
+    ///
+    /// # Panics
+    ///
+    /// If it listens on Unix sockets alone.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        *self.addresses.first().expect("the server listens on TCP")
+    }
+
+    /// Every address it listens on, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What a client on this machine connects to: `mqtt://127.0.0.1:40123`.
+    ///
+    /// # Panics
+    ///
+    /// As [`address`](Self::address).
+    #[must_use]
+    pub fn url(&self) -> String {
+        let mut address = self.address();
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("mqtt://{address}")
+    }
+
+    /// Publishes a message on the server's own behalf: no hook is asked but that for deliveries.
+    ///
+    /// It waits for a moment if a thousand are waiting already; in a hook it never does.
+    ///
+    /// # Errors
+    ///
+    /// The server has stopped.
+    pub fn publish(&self, message: Message) -> Result<(), Stopped> {
+        self.inbox.ask(Command::Publish(message)).map(drop)
+    }
+
+    /// Subscribes in this process, without a client: retained messages come first. The subscription is there when this
+    /// returns, unless it is called in a hook: then it is there soon after.
+    ///
+    /// # Errors
+    ///
+    /// The server has stopped, or the filter exceeds a limit of [`Config`](crate::Config).
+    pub fn subscribe(&self, filter: TopicFilter, qos: QoS) -> Result<LocalSubscription, SubscribeError> {
+        self.subscribe_with(vec![Subscription::new(filter, qos)])
+    }
+
+    /// Subscribes in this process with several filters and all options of MQTT 5.0, into one stream.
+    ///
+    /// # Errors
+    ///
+    /// The server has stopped, or a filter exceeds a limit of [`Config`](crate::Config): then it has none of them.
+    pub fn subscribe_with(&self, wanted: Vec<Subscription>) -> Result<LocalSubscription, SubscribeError> {
+        let mailbox = Arc::new(Mailbox::default());
+        let subscription = LocalSubscription::new(Arc::clone(&mailbox), Arc::clone(&self.inbox));
+        let number = self.inbox.ask(Command::Subscribe { wanted, mailbox: Arc::clone(&mailbox) })?;
+        self.inbox.wait(number)?;
+        mailbox.refusal().map_or(Ok(subscription), |reason| Err(SubscribeError::Refused(reason)))
+    }
+
+    /// Puts other rules in force, for those who are connected, too: clients that are not welcome any more are disconnected,
+    /// and subscriptions that are not allowed any more end. They are in force when this returns, unless it is called in a
+    /// hook.
+    ///
+    /// # Errors
+    ///
+    /// The server has stopped.
+    pub fn reload(&self, policy: impl Policy + 'static) -> Result<(), Stopped> {
+        let number = self.inbox.ask(Command::Reload(Box::new(policy)))?;
+        self.inbox.wait(number)
+    }
+
+    /// Stops: tells the clients (DISCONNECT 0x8B in 5.0), waits until they have heard it, but no longer than
+    /// [`Builder::shutdown_timeout`], and closes everything.
+    ///
+    /// # Errors
+    ///
+    /// The server had stopped before, because a hook panicked.
+    pub fn shut_down(mut self) -> Result<(), Stopped> {
+        self.stop(self.grace)
+    }
+
+    fn stop(&mut self, grace: Duration) -> Result<(), Stopped> {
+        self.inbox.shut_down(grace);
+        match self.thread.take().map(JoinHandle::join) {
+            None | Some(Ok(End::ShutDown)) => Ok(()),
+            Some(Ok(End::Panicked) | Err(_)) => Err(Stopped),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A panic in its thread has been printed there, and there is nobody to give it to.
+        let _ = self.stop(Duration::ZERO);
+    }
+}
+
+/// The server has stopped: it was shut down, or a hook has panicked in its thread, which printed why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server has stopped: it was shut down, or one of its hooks panicked (its message is on stderr)")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Why there is no subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The server has stopped.
+    Stopped(Stopped),
+    /// The reason code that a client would find in SUBACK.
+    Refused(ReasonCode),
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Refused(reason) => write!(f, "the broker's limits do not allow the subscription: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
+impl From<Stopped> for SubscribeError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
