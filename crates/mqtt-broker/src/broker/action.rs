@@ -7,6 +7,8 @@ use mqtt_proto::{
     UnsubscribeRequest,
 };
 
+use super::policy::ClientInfo;
+
 /// One link to the broker, or one subscriber in the process. Its owner numbers them and never uses a number again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(u64);
@@ -117,10 +119,12 @@ pub enum Notice {
     Connected {
         /// Its link.
         peer: Peer,
-        /// Its identifier.
-        client_id: Text,
-        /// Its user name.
-        username: Option<Text>,
+        /// Who it is.
+        client: ClientInfo,
+        /// It asked for a new session.
+        clean_start: bool,
+        /// What it asked for, in seconds.
+        keep_alive: u16,
         /// A stored session goes on.
         session_present: bool,
     },
@@ -128,8 +132,8 @@ pub enum Notice {
     Refused {
         /// Its link.
         peer: Peer,
-        /// Its identifier.
-        client_id: Text,
+        /// Who it says it is.
+        client: ClientInfo,
         /// Why.
         reason: ReasonCode,
     },

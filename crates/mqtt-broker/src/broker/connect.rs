@@ -216,8 +216,9 @@ impl Broker {
         self.act(peer, Action::Accept { connack, session });
         self.notice(|| Notice::Connected {
             peer,
-            client_id: info.client_id.clone(),
-            username: info.username.clone(),
+            client: info.clone(),
+            clean_start: connect.clean_start,
+            keep_alive: connect.keep_alive,
             session_present,
         });
         if session_present {
@@ -287,7 +288,7 @@ impl Broker {
             ReasonCode::NOT_AUTHORIZED
         };
         self.act(peer, Action::Refuse(ConnAck::new(false, reason)));
-        self.notice(|| Notice::Refused { peer, client_id: candidate.info.client_id.clone(), reason });
+        self.notice(|| Notice::Refused { peer, client: candidate.info.clone(), reason });
     }
 
     /// An identifier that nobody has.
