@@ -27,7 +27,7 @@ const TASKS: [(&str, &str, Task); 10] = [
     ),
     ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
     ("faults", "switch seeded protocol faults on, one at a time: the model of delivery must see each", faults::run),
-    ("fuzz", "fuzz TARGET|smoke [SECONDS]: needs `cargo install --locked cargo-fuzz`", fuzz::fuzz),
+    ("fuzz", "fuzz TARGET|smoke [SECONDS]: smoke is 20 s of each; needs cargo-fuzz", fuzz::fuzz),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
     ("mutants", "mutants AREA: needs `cargo install --locked cargo-mutants`", mutants::run_area),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),

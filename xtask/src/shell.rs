@@ -44,7 +44,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// The command as one would type it, with the variables it sets.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
