@@ -64,6 +64,8 @@ pub(crate) struct Granted {
 pub(crate) struct Replay {
     pub(crate) filter: TopicFilter,
     pub(crate) cursor: Cursor,
+    /// Of the topics below `$SYS`.
+    pub(crate) is_status: bool,
     pub(crate) granted: Granted,
 }
 
@@ -97,7 +99,7 @@ impl Client {
     }
 
     pub(crate) fn has_messages(&self) -> bool {
-        self.returned.is_some() || !self.queue.entries.is_empty() || !self.replays.is_empty()
+        self.returned.is_some() || !self.queue.is_empty() || !self.replays.is_empty()
     }
 }
 
@@ -133,4 +135,12 @@ pub(crate) struct Candidate {
     pub(crate) is_assigned: bool,
     /// What the last step of an enhanced authentication says in CONNACK.
     pub(crate) auth_data: Option<bytes::Bytes>,
+}
+
+impl Candidate {
+    /// Whether it goes on with the session of its identifier. One of another user it does not, whatever it asks for: it
+    /// would get messages that are not for it.
+    pub(crate) fn continues(&self, stored: &Client) -> bool {
+        !self.connect.clean_start && self.info.username == stored.info.username
+    }
 }

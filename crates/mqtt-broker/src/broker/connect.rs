@@ -6,6 +6,7 @@ use mqtt_proto::{Auth, ConnAck, Connect, Disconnect, Instant, ReasonCode, Sessio
 use super::action::{Action, Notice, OpenError, Origin, Peer};
 use super::client::{Candidate, Client, Link, LinkState, Stage};
 use super::policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo};
+use super::publish::Refusal;
 use super::timer::Timer;
 use super::{Broker, PRESENT};
 
@@ -30,6 +31,8 @@ impl Broker {
                 self.close_stranger(oldest);
             }
         }
+        self.start_status(now);
+        self.counts.links += 1;
         let deadline = now + self.config.connect_timeout;
         self.timers.set(deadline, Timer::Stranger(peer));
         self.strangers.insert(peer);
@@ -71,12 +74,12 @@ impl Broker {
         }
         if is_assigned {
             if !self.config.allow_empty_client_id {
-                return self.refuse(peer, &candidate, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+                return self.refuse(peer, &candidate, NO_ID);
             }
             candidate.info.client_id = self.unused_id();
         }
         if !self.allows_keep_alive(&candidate.connect) {
-            return self.refuse(peer, &candidate, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+            return self.refuse(peer, &candidate, KEEP_ALIVE);
         }
         if let Some(method) = candidate.connect.properties().authentication_method() {
             let request =
@@ -190,14 +193,18 @@ impl Broker {
     /// Accepts the client. No connection of its has the session.
     pub(super) fn let_in(&mut self, now: Instant, peer: Peer, candidate: &Candidate) {
         let Candidate { info, connect, .. } = candidate;
-        let existing = self.ids.get(&info.client_id).copied();
-        if let Some(key) = existing.filter(|_| connect.clean_start) {
-            self.end_session(now, key);
-        }
-        let (key, session) = match existing.filter(|_| !connect.clean_start) {
-            Some(key) => (key, self.wake(key, peer, info)),
-            None => (self.clients.insert(Client::new(info.clone(), Link::Open(peer))), None),
+        let (key, session) = match self.ids.get(&info.client_id).copied() {
+            Some(key) if candidate.continues(self.clients.get(key).expect(PRESENT)) => {
+                (key, self.wake(key, peer, info))
+            }
+            existing => {
+                if let Some(key) = existing {
+                    self.end_session(now, key);
+                }
+                (self.clients.insert(Client::new(info.clone(), Link::Open(peer))), None)
+            }
         };
+        self.counts.connects += 1;
         self.ids.insert(info.client_id.clone(), key);
         let asked = match connect.version {
             Version::V5 => connect.properties().session_expiry_interval().unwrap_or(0),
@@ -277,17 +284,19 @@ impl Broker {
         connack
     }
 
-    fn refuse(&mut self, peer: Peer, candidate: &Candidate, reason: ReasonCode) {
+    fn refuse(&mut self, peer: Peer, candidate: &Candidate, refusal: impl Into<Refusal>) {
+        let refusal = refusal.into();
         self.is_known(peer);
         if let Some(link) = self.links.get_mut(&peer) {
             link.stage = Stage::Refused;
         }
-        let reason = if matches!(reason.0, 0x80..=0x8A | 0x8C | 0x90 | 0x95 | 0x97 | 0x99..=0x9D | 0x9F) {
-            reason
-        } else {
-            ReasonCode::NOT_AUTHORIZED
-        };
-        self.act(peer, Action::Refuse(ConnAck::new(false, reason)));
+        let is_sayable = matches!(refusal.reason.0, 0x80..=0x8A | 0x8C | 0x90 | 0x95 | 0x97 | 0x99..=0x9D | 0x9F);
+        let reason = if is_sayable { refusal.reason } else { ReasonCode::NOT_AUTHORIZED };
+        let mut connack = ConnAck::new(false, reason);
+        if let Some(text) = refusal.text().filter(|_| candidate.info.version == Version::V5) {
+            connack = connack.with_reason_string(text);
+        }
+        self.act(peer, Action::Refuse(connack));
         self.notice(|| Notice::Refused { peer, client: candidate.info.clone(), reason });
     }
 
@@ -325,3 +334,9 @@ pub(super) fn owned(text: &Text) -> Text {
 fn owned_will(will: &Will) -> Will {
     Will { message: will.message.compacted(), delay_interval: will.delay_interval }
 }
+
+const NO_ID: Refusal =
+    Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "the server wants clients to choose an identifier");
+/// Return code 2, as Mosquitto says it.
+const KEEP_ALIVE: Refusal =
+    Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "the Keep Alive is longer than the server takes");

@@ -2,7 +2,7 @@
 
 use mqtt_proto::{Acknowledged, CommandError, Instant, Message, QoS, Token, Version};
 
-use super::action::{DropReason, Notice, Peer};
+use super::action::{DropReason, Peer};
 use super::client::{Client, Replay};
 use super::policy::Policy;
 use super::queue::{Identifiers, Queued};
@@ -31,8 +31,9 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn into_key(self) -> Option<MessageKey> {
-        self.share.map(|(key, _)| key)
+    /// The reference that it holds, and the group that the message is for.
+    pub(super) fn into_share(self) -> Option<(MessageKey, ShareId)> {
+        self.share
     }
 }
 
@@ -45,38 +46,41 @@ impl Broker {
     pub fn poll_message(&mut self, now: Instant, peer: Peer, has_room: impl FnOnce(QoS) -> bool) -> Option<Outgoing> {
         let key = self.key_of(peer)?;
         let client = self.clients.get_mut(key)?;
-        if client.receiver() != Some(peer) {
-            return None;
-        }
         client.is_blocked = false;
         if client.returned.as_ref().is_some_and(|outgoing| outgoing.ticket.lifetime.has_passed(now)) {
             self.drop_returned(key, DropReason::Expired);
         }
         let mut budget = LOOKS;
         let client = self.clients.get_mut(key)?;
-        if client.returned.is_none() && client.queue.entries.len() * 2 <= self.config.maximum_queued_messages {
-            client.returned = next_retained(now, client, &mut *self.policy, &self.retained, &mut budget);
+        if client.returned.is_none() && client.queue.len() * 2 <= self.config.maximum_queued_messages {
+            client.returned =
+                next_retained(now, client, &mut *self.policy, (&self.retained, &self.status_values), &mut budget);
         }
         if self.clients.get(key)?.returned.is_none() {
             self.drop_dead(now, key);
         }
         let client = self.clients.get_mut(key)?;
-        if client.returned.is_none() && client.queue.entries.is_empty() {
-            client.returned = next_retained(now, client, &mut *self.policy, &self.retained, &mut budget);
+        if client.returned.is_none() && client.queue.is_empty() {
+            client.returned =
+                next_retained(now, client, &mut *self.policy, (&self.retained, &self.status_values), &mut budget);
         }
         if budget == 0 {
             self.timers.set(now, Timer::Replay(key)); // Others may have their turn first.
         }
         let returned = client.returned.as_ref().map(|outgoing| outgoing.message.qos);
-        let qos = returned.or_else(|| client.queue.entries.front().map(|entry| entry.qos))?;
+        let qos = returned.or_else(|| client.queue.front().map(|entry| entry.qos))?;
         if !has_room(qos) {
             client.is_blocked = true;
             return None;
         }
-        match client.returned.take() {
-            Some(outgoing) => Some(refresh(now, outgoing)),
-            None => self.take_queued(now, key),
-        }
+        let outgoing = match client.returned.take() {
+            Some(outgoing) => refresh(now, outgoing),
+            None => self.take_queued(now, key)?,
+        };
+        self.counts.packets_sent += 1;
+        self.counts.publishes_sent += 1;
+        self.counts.payload_sent += outgoing.message.payload.len() as u64;
+        Some(outgoing)
     }
 
     /// A connection could not take a message. If it is full or gone, the message stays the first to be sent; if the message
@@ -95,9 +99,9 @@ impl Broker {
             | CommandError::NotAvailable(_)
             | CommandError::NotAllowed(_)
             | CommandError::Encode(_) => {
-                let (client_id, topic) = (Some(client.info.client_id.clone()), outgoing.message.topic.clone());
-                self.release_ticket(outgoing.ticket);
-                self.notice(|| Notice::Dropped { client_id, topic, why: DropReason::Unsendable });
+                let Outgoing { message, ticket } = outgoing;
+                self.release_ticket(ticket);
+                self.dropped(key, message.topic, DropReason::Unsendable);
             }
         }
     }
@@ -128,13 +132,9 @@ impl Broker {
     /// Messages of QoS 0 do not wait for clients that are away.
     pub(super) fn drop_qos0(&mut self, key: u32) {
         let client = self.clients.get_mut(key).expect(PRESENT);
-        for index in (0..client.queue.entries.len()).rev() {
-            if client.queue.entries[index].qos == QoS::AtMostOnce {
-                if let Some(entry) = client.queue.remove(index, &self.store) {
-                    self.store.release(entry.key);
-                }
-            }
-        }
+        let dropped = client.queue.take(&self.store, |entry| entry.qos == QoS::AtMostOnce);
+        dropped.into_iter().for_each(|entry| self.store.release(entry.key));
+        let client = self.clients.get_mut(key).expect(PRESENT);
         if client.returned.as_ref().is_some_and(|outgoing| outgoing.message.qos == QoS::AtMostOnce) {
             if let Some(outgoing) = client.returned.take() {
                 self.release_ticket(outgoing.ticket);
@@ -144,15 +144,14 @@ impl Broker {
 
     fn drop_returned(&mut self, key: u32, why: DropReason) {
         let client = self.clients.get_mut(key).expect(PRESENT);
-        let client_id = Some(client.info.client_id.clone());
         if let Some(Outgoing { message, ticket }) = client.returned.take() {
             self.release_ticket(ticket);
-            self.notice(|| Notice::Dropped { client_id, topic: message.topic, why });
+            self.dropped(Some(key), message.topic, why);
         }
     }
 
     fn release_ticket(&mut self, ticket: Ticket) {
-        if let Some(key) = ticket.into_key() {
+        if let Some((key, _)) = ticket.into_share() {
             self.store.release(key);
         }
     }
@@ -161,26 +160,26 @@ impl Broker {
     fn drop_dead(&mut self, now: Instant, key: u32) {
         loop {
             let client = self.clients.get_mut(key).expect(PRESENT);
-            let Some(front) = client.queue.entries.front() else { return };
+            let Some(front) = client.queue.front() else { return };
             let stored = self.store.stored(&front.key);
             let is_expired = stored.lifetime.has_passed(now);
             let is_allowed = front.policy == self.policy_state || self.policy.deliver(&client.info, &stored.message);
             if !is_expired && is_allowed {
                 return;
             }
-            let (client_id, topic) = (Some(client.info.client_id.clone()), stored.message.topic.clone());
-            if let Some(entry) = client.queue.remove(0, &self.store) {
+            let topic = stored.message.topic.clone();
+            if let Some(entry) = client.queue.pop(&self.store) {
                 self.store.release(entry.key);
             }
             if is_expired {
-                self.notice(|| Notice::Dropped { client_id, topic, why: DropReason::Expired });
+                self.dropped(Some(key), topic, DropReason::Expired);
             }
         }
     }
 
     fn take_queued(&mut self, now: Instant, key: u32) -> Option<Outgoing> {
         let client = self.clients.get_mut(key)?;
-        let Queued { key, qos, retain, identifiers, share, .. } = client.queue.remove(0, &self.store)?;
+        let Queued { key, qos, retain, identifiers, share, .. } = client.queue.pop(&self.store)?;
         let lifetime = self.store.stored(&key).lifetime;
         // What is begun at QoS 2 is finished with this client or with nobody (MQTT-4.8.2-4, MQTT-4.8.2-5).
         let share = share.filter(|_| qos == QoS::AtLeastOnce).map(|share| (self.store.share(&key), share));
@@ -197,11 +196,11 @@ fn next_retained(
     now: Instant,
     client: &mut Client,
     policy: &mut dyn Policy,
-    retained: &Retained,
+    (retained, status_values): (&Retained, &Retained),
     budget: &mut u32,
 ) -> Option<Outgoing> {
-    while let Some(Replay { cursor, granted, .. }) = client.replays.front_mut() {
-        let stored = match cursor.step(retained, budget) {
+    while let Some(Replay { cursor, granted, is_status, .. }) = client.replays.front_mut() {
+        let stored = match cursor.step(if *is_status { status_values } else { retained }, budget) {
             Step::Found(stored) => stored,
             Step::Paused => return None,
             Step::End => {

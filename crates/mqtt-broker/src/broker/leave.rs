@@ -31,6 +31,7 @@ impl Broker {
             }
         }
         let client_id = client.info.client_id.clone();
+        self.move_from_away(now, key);
         if !keeps_qos0 {
             self.drop_qos0(key);
         }
@@ -58,7 +59,7 @@ impl Broker {
     /// A newer connection takes over. (5.0 section 3.1.4)
     fn hand_over(&mut self, now: Instant, key: u32, candidate: &Candidate) {
         let client = self.clients.get(key).expect(PRESENT);
-        if candidate.connect.clean_start || client.expiry == 0 {
+        if !candidate.continues(client) || client.expiry == 0 {
             self.end_session(now, key);
         } else if client.will.as_ref().is_some_and(|will| will.delay_interval == 0) {
             self.release_will(now, key);
@@ -106,6 +107,7 @@ impl Broker {
     pub(super) fn session_expires(&mut self, now: Instant, key: u32) {
         if let Some(client) = self.clients.get_mut(key) {
             client.expires_at = None;
+            self.counts.sessions_expired += 1;
             self.end_session(now, key);
         }
     }
@@ -116,7 +118,8 @@ impl Broker {
         let Some(will) = client.will.take() else { return };
         let at = client.will_at.take();
         self.timers.cancel(at, Timer::Will(key));
-        self.publish_for(now, key, will.message);
+        // If it may not be published any more, that is noticed there.
+        self.publish_for(now, key, will.message).ok();
     }
 
     /// Ends the session of a client that has no connection any more (MQTT-4.1.0-2).
@@ -126,7 +129,7 @@ impl Broker {
         for filter in std::mem::take(&mut client.subscriptions).into_keys() {
             self.router.remove(&filter, key);
         }
-        self.move_shared(now, key);
+        self.move_from_ended(now, key);
         let Some(client) = self.clients.remove(key) else { return };
         self.timers.cancel(client.expires_at, Timer::Session(key));
         if let Some(since) = client.away_since {
@@ -141,13 +144,11 @@ impl Broker {
     }
 
     fn release_queue(&mut self, mut client: Client) {
-        for entry in client.queue.entries.drain(..) {
+        while let Some(entry) = client.queue.pop(&self.store) {
             self.store.release(entry.key);
         }
-        if let Some(key) = client.returned.take().and_then(|outgoing| outgoing.ticket.into_key()) {
-            self.store.release(key);
-        }
-        for (key, _) in std::mem::take(&mut client.shared_in_flight).into_values() {
+        let returned = client.returned.and_then(|outgoing| outgoing.ticket.into_share());
+        for (key, _) in client.shared_in_flight.into_values().chain(returned) {
             self.store.release(key);
         }
     }

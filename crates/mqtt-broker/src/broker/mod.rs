@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::router::{Matches, Retained, RetainedLimits, Router};
-use mqtt_proto::{Ack, Closed, Instant, ServerEvent, Session, Text};
+use mqtt_proto::{Ack, Closed, Instant, ServerEvent, Session, Text, TopicName};
 
 mod action;
 mod client;
@@ -25,7 +25,9 @@ mod publish;
 mod queue;
 mod random;
 mod review;
+mod share;
 mod slab;
+mod status;
 mod store;
 mod subscribe;
 mod timer;
@@ -38,6 +40,7 @@ pub use policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo, Policy};
 use client::{Client, LinkState, Stage};
 use random::Random;
 use slab::Slab;
+use status::{Counts, Status};
 use store::Store;
 use timer::{Timer, Timers};
 
@@ -67,6 +70,10 @@ pub struct Broker {
     notices: VecDeque<Notice>,
     /// Kept for the next message, so that routing allocates nothing.
     matches: Matches,
+    counts: Counts,
+    status: Status,
+    /// The topics below `$SYS`.
+    status_values: Retained,
     is_shutting_down: bool,
 }
 
@@ -93,6 +100,9 @@ impl Broker {
             actions: VecDeque::new(),
             notices: VecDeque::new(),
             matches: Matches::default(),
+            counts: Counts::default(),
+            status: Status::default(),
+            status_values: Retained::new(RetainedLimits { messages: usize::MAX, bytes: usize::MAX }),
             is_shutting_down: false,
             config,
         }
@@ -101,6 +111,7 @@ impl Broker {
     /// A connection has something to say. [`Closed`](ServerEvent::Closed) is for [`handle_closed`](Self::handle_closed), and
     /// nothing here.
     pub fn handle_event(&mut self, now: Instant, peer: Peer, event: ServerEvent) {
+        self.counts.packets_received += 1;
         match event {
             ServerEvent::Connect(connect) => self.receive_connect(now, peer, *connect),
             ServerEvent::Auth(auth) => self.receive_auth(now, peer, &auth),
@@ -131,12 +142,14 @@ impl Broker {
 
     /// Takes what is known of time and does what has become due. Early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.start_status(now);
         self.retained.remove_expired(now);
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Stranger(peer) => self.close_stranger(peer),
                 Timer::Will(key) => self.will_is_due(now, key),
                 Timer::Session(key) => self.session_expires(now, key),
+                Timer::Status => self.publish_status(now),
                 Timer::Replay(key) => self.call(key),
             }
         }
@@ -188,6 +201,7 @@ impl Broker {
     }
 
     fn act(&mut self, peer: Peer, action: Action) {
+        self.counts.packets_sent += u64::from(!matches!(action, Action::Close));
         self.actions.push_back((peer, action));
     }
 
@@ -214,6 +228,14 @@ impl Broker {
             }
         }
         acks
+    }
+
+    /// A message did not reach a client, or was not taken from one.
+    fn dropped(&mut self, key: Option<u32>, topic: TopicName, why: DropReason) {
+        self.counts.publishes_dropped += 1;
+        let client = key.and_then(|key| self.clients.get(key));
+        let client_id = client.map(|client| client.info.client_id.clone());
+        self.notice(|| Notice::Dropped { client_id, topic, why });
     }
 
     fn notice(&mut self, notice: impl FnOnce() -> Notice) {

@@ -1,6 +1,6 @@
 //! Messages that come in, and who gets them.
 
-use mqtt_proto::{Delivery, Instant, Message, QoS, ReasonCode};
+use mqtt_proto::{Delivery, Instant, Message, QoS, ReasonCode, Text};
 
 use super::action::{Action, DropReason, Notice, Peer};
 use super::client::Client;
@@ -13,164 +13,177 @@ use crate::router::{Full, ShareId};
 
 /// What becomes of a message that is offered to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offered {
+pub(super) enum Offered {
     /// It can leave at once.
     Leaves,
     /// It waits behind others, or for the client to come back.
     Waits,
-    /// The client does not get it.
-    Not,
+    /// The client does not get it; why, if that is worth telling.
+    Not(Option<DropReason>),
 }
 
 /// How a message goes to one subscriber.
 #[derive(Debug)]
-struct Terms {
+pub(super) struct Terms {
     /// The QoS that was granted.
-    qos: QoS,
-    retain: bool,
-    identifiers: Identifiers,
-    share: Option<ShareId>,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) identifiers: Identifiers,
+    pub(super) share: Option<ShareId>,
+}
+
+/// Why a request is refused: for the peer, and for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: ReasonCode,
+    pub(super) words: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(super) const fn new(reason: ReasonCode, words: &'static str) -> Self {
+        Self { reason, words: Some(words) }
+    }
+
+    pub(super) fn text(self) -> Option<Text> {
+        self.words.map(Text::from_static)
+    }
+}
+
+impl From<ReasonCode> for Refusal {
+    fn from(reason: ReasonCode) -> Self {
+        Self { reason, words: None }
+    }
 }
 
 impl Broker {
-    /// Publishes on the server's own behalf. No hook is asked. Returns whether anybody subscribes to it.
+    /// Publishes on the server's own behalf; no hook is asked. Returns whether anybody subscribes to it.
     ///
     /// # Errors
     ///
-    /// [`QUOTA_EXCEEDED`](ReasonCode::QUOTA_EXCEEDED) if it is to be retained and there is no room.
+    /// [`QUOTA_EXCEEDED`](ReasonCode::QUOTA_EXCEEDED) if it is to be retained and there is no room; then nobody gets it.
     pub fn publish(&mut self, now: Instant, message: Message) -> Result<bool, ReasonCode> {
-        self.distribute(now, None, message)
+        self.distribute(now, None, message).map_err(|refusal| refusal.reason)
     }
 
     pub(super) fn receive_message(&mut self, now: Instant, peer: Peer, delivery: Delivery) {
         let Some(key) = self.key_of(peer) else { return };
         let Delivery { message, ack, .. } = delivery;
-        let reason = self.publish_for(now, key, message);
+        self.counts.publishes_received += 1;
+        self.counts.payload_received += message.payload.len() as u64;
+        let outcome = self.publish_for(now, key, message);
         let Some(ack) = ack else { return };
-        let is_sayable = matches!(reason.0, 0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99);
-        let reason = if is_sayable { reason } else { ReasonCode::NOT_AUTHORIZED };
-        self.act(peer, Action::Ack(ack.with_reason(reason)));
+        let ack = match outcome {
+            Ok(true) => ack,
+            Ok(false) => ack.with_reason(ReasonCode::NO_MATCHING_SUBSCRIBERS),
+            Err(refusal) => {
+                let is_sayable = matches!(refusal.reason.0, 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99);
+                let ack = ack.with_reason(if is_sayable { refusal.reason } else { ReasonCode::NOT_AUTHORIZED });
+                match refusal.text() {
+                    Some(text) => ack.with_reason_string(text),
+                    None => ack,
+                }
+            }
+        };
+        self.act(peer, Action::Ack(ack));
     }
 
-    /// Publishes what a client has sent or left behind, if it may. The reason for PUBACK.
-    pub(super) fn publish_for(&mut self, now: Instant, key: u32, message: Message) -> ReasonCode {
+    /// Publishes what a client has sent or left behind, if it may. Whether anybody subscribes to it.
+    pub(super) fn publish_for(&mut self, now: Instant, key: u32, message: Message) -> Result<bool, Refusal> {
         let info = &self.clients.get(key).expect(PRESENT).info;
-        let topic = message.topic.clone();
-        let verdict = match check_publish(&self.config, &mut *self.policy, info, &message) {
-            Ok(()) => match self.policy.intercept(info, message) {
-                Some(message) => self.distribute(now, Some(key), message),
-                None => return ReasonCode::SUCCESS,
-            },
-            Err(reason) => Err(reason),
-        };
-        match verdict {
-            Ok(true) => ReasonCode::SUCCESS,
-            Ok(false) => ReasonCode::NO_MATCHING_SUBSCRIBERS,
-            Err(reason) => {
-                let client_id = self.clients.get(key).map(|client| client.info.client_id.clone());
-                self.notice(|| Notice::Dropped { client_id, topic, why: DropReason::Refused(reason) });
-                reason
-            }
+        if let Err(refusal) = check_publish(&self.config, &mut *self.policy, info, &message) {
+            self.dropped(Some(key), message.topic, DropReason::Refused(refusal.reason));
+            return Err(refusal);
+        }
+        match self.policy.intercept(info, message) {
+            Some(message) => self.distribute(now, Some(key), message),
+            None => Ok(true),
         }
     }
 
-    pub(super) fn check_publish(&mut self, info: &ClientInfo, message: &Message) -> Result<(), ReasonCode> {
+    pub(super) fn check_publish(&mut self, info: &ClientInfo, message: &Message) -> Result<(), Refusal> {
         check_publish(&self.config, &mut *self.policy, info, message)
     }
 
     /// Retains a message if it is to be, and gives it to all who subscribe to it. Whether anybody does.
-    fn distribute(&mut self, now: Instant, publisher: Option<u32>, message: Message) -> Result<bool, ReasonCode> {
+    fn distribute(&mut self, now: Instant, publisher: Option<u32>, message: Message) -> Result<bool, Refusal> {
         if message.retain && self.config.retain_available {
-            self.retained.insert(now, &message).map_err(|Full| ReasonCode::QUOTA_EXCEEDED)?;
+            if let Err(Full) = self.retained.insert(now, &message) {
+                self.dropped(publisher, message.topic, DropReason::Refused(RETAINED_FULL.reason));
+                return Err(RETAINED_FULL);
+            }
         }
-        let client = publisher.and_then(|key| self.clients.get(key));
-        let client_id = client.map(|client| client.info.client_id.clone());
-        self.notice(|| Notice::Published { client_id, topic: message.topic.clone(), len: message.payload.len() });
+        if self.config.maximum_notices > 0 {
+            let client = publisher.and_then(|key| self.clients.get(key));
+            let client_id = client.map(|client| client.info.client_id.clone());
+            self.notice(|| Notice::Published { client_id, topic: message.topic.clone(), len: message.payload.len() });
+        }
+        Ok(self.route(now, publisher, message))
+    }
+
+    /// Gives a message to all who subscribe to it. Whether anybody does.
+    pub(super) fn route(&mut self, now: Instant, publisher: Option<u32>, message: Message) -> bool {
         let mut matches = std::mem::take(&mut self.matches);
         self.router.matches(&message.topic, publisher, &mut matches);
         let retain = message.retain;
         let key = self.store.insert(now, message);
-        let (mut is_wanted, mut waits) = (false, false);
+        let mut waits = false;
         for target in matches.targets() {
-            is_wanted = true;
-            let identifiers = target.identifiers().collect();
-            let terms =
-                Terms { qos: target.qos(), retain: retain && target.retain_as_published(), identifiers, share: None };
-            waits |= self.offer(now, target.subscriber(), &key, terms) == Offered::Waits;
+            let terms = Terms {
+                qos: target.qos(),
+                retain: retain && target.retain_as_published(),
+                identifiers: target.identifiers().collect(),
+                share: None,
+            };
+            match self.offer(now, target.subscriber(), &key, terms) {
+                Offered::Leaves | Offered::Not(None) => {}
+                Offered::Waits => waits = true,
+                Offered::Not(Some(why)) => {
+                    let topic = self.store.stored(&key).message.topic.clone();
+                    self.dropped(Some(target.subscriber()), topic, why);
+                }
+            }
         }
         for share in matches.shares() {
-            is_wanted = true;
-            waits |= self.offer_to_share(now, *share, &key, None) == Offered::Waits;
+            waits |= self.offer_to_share(now, *share, &key);
         }
+        let is_wanted = !matches.is_empty();
         self.matches = matches;
         if waits {
             self.store.compact(&key);
         }
         self.store.release(key);
-        Ok(is_wanted)
+        is_wanted
     }
 
     /// Puts a message into a client's queue, if it may have it and there is room.
-    fn offer(&mut self, now: Instant, subscriber: u32, key: &MessageKey, terms: Terms) -> Offered {
-        let Some(client) = self.clients.get_mut(subscriber) else { return Offered::Not };
-        let stored = self.store.stored(key);
+    pub(super) fn offer(&mut self, now: Instant, subscriber: u32, message: &MessageKey, terms: Terms) -> Offered {
+        let Some(client) = self.clients.get_mut(subscriber) else { return Offered::Not(None) };
+        let stored = self.store.stored(message);
         let Terms { qos, retain, identifiers, share } = terms;
         // MQTT-3.8.4-8
         let qos = qos.min(stored.message.qos);
         let is_here = client.receiver().is_some();
         if !is_here && qos == QoS::AtMostOnce && !self.config.queue_qos0 {
-            return Offered::Not;
+            return Offered::Not(None);
         }
         if !self.policy.deliver(&client.info, &stored.message) {
-            return Offered::Not;
+            return Offered::Not(None);
         }
+        let len = stored.len;
         let waits = !is_here || client.has_messages();
-        if waits {
-            if let Some(why) = no_room(&self.config, client, stored.len, self.store.bytes()) {
-                let (client_id, topic) = (Some(client.info.client_id.clone()), stored.message.topic.clone());
-                self.notice(|| Notice::Dropped { client_id, topic, why });
-                return Offered::Not;
+        if waits && no_room(&self.config, client, len, self.store.bytes()).is_some() {
+            let expired = client.queue.take_expired(now, &self.store);
+            expired.into_iter().for_each(|entry| self.store.release(entry.key));
+            if let Some(why) = no_room(&self.config, client, len, self.store.bytes()) {
+                return Offered::Not(Some(why));
             }
         }
-        client.queue.bytes += stored.len;
-        let policy = self.policy_state;
-        let key = self.store.share(key);
-        client.queue.entries.push_back(Queued { key, qos, retain, identifiers, share, policy });
+        let key = self.store.share(message);
+        let entry = Queued { key, qos, retain, identifiers, share, policy: self.policy_state };
+        client.queue.push(entry, &self.store);
         self.call(subscriber);
-        let _ = now;
         if waits { Offered::Waits } else { Offered::Leaves }
     }
-
-    /// Gives a message to one member of a group (5.0 section 4.8.2): of two drawn by lot the one with less to do, or if
-    /// neither is there, the next that is.
-    fn offer_to_share(&mut self, now: Instant, share: ShareId, key: &MessageKey, not: Option<u32>) -> Offered {
-        let _ = not;
-        let members = self.router.members(share);
-        if members.is_empty() {
-            return Offered::Not;
-        }
-        let (first, second) = (self.random.below(members.len()), self.random.below(members.len()));
-        let load = |index: usize| {
-            let client = members.get(index).and_then(|member| self.clients.get(member.subscriber()));
-            client.map(|client| (client.receiver().is_none(), client.is_blocked, client.queue.entries.len()))
-        };
-        let start = if load(second) < load(first) { second } else { first };
-        let is_here = |index: &usize| load(*index).is_some_and(|(is_away, ..)| !is_away);
-        let order = || (start..members.len()).chain(0..start);
-        let chosen = order().find(is_here).unwrap_or(start);
-        let member = members[chosen];
-        let entry = member.entry();
-        let retain = entry.retain_as_published && self.store.stored(key).message.retain;
-        let identifiers = Identifiers::from(entry.identifier);
-        let terms = Terms { qos: entry.qos, retain, identifiers, share: Some(share) };
-        self.offer(now, member.subscriber(), key, terms)
-    }
-
-    /// Gives what a leaving member of share groups has not had to others.
-    pub(super) fn move_shared(&mut self, _now: Instant, _key: u32) {}
-
-    /// Gives what waits for a client in groups that it is not a member of any more to others.
-    pub(super) fn move_queued(&mut self, _now: Instant, _key: u32) {}
 }
 
 fn check_publish(
@@ -178,18 +191,18 @@ fn check_publish(
     policy: &mut dyn Policy,
     info: &ClientInfo,
     message: &Message,
-) -> Result<(), ReasonCode> {
+) -> Result<(), Refusal> {
     let topic = message.topic.as_bytes();
     if topic == b"$SYS" || topic.starts_with(b"$SYS/") {
-        return Err(ReasonCode::NOT_AUTHORIZED);
+        return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED, "topics below $SYS are the server's"));
     }
     if levels(topic) > config.maximum_topic_levels {
-        return Err(ReasonCode::TOPIC_NAME_INVALID);
+        return Err(Refusal::new(ReasonCode::TOPIC_NAME_INVALID, "the topic has more levels than the server takes"));
     }
     if config.message_size_limit.is_some_and(|limit| message.payload.len() > limit) {
-        return Err(ReasonCode::QUOTA_EXCEEDED);
+        return Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the payload is larger than the server takes"));
     }
-    policy.publish(info, message)
+    Ok(policy.publish(info, message)?)
 }
 
 /// Levels of a topic or filter.
@@ -200,8 +213,11 @@ pub(super) fn levels(topic: &[u8]) -> usize {
 /// Why a message of so many bytes cannot wait for a client.
 fn no_room(config: &Config, client: &Client, len: usize, total: usize) -> Option<DropReason> {
     let queue = &client.queue;
-    if queue.entries.len() >= config.maximum_queued_messages || queue.bytes + len > config.maximum_queued_bytes {
+    if queue.len() >= config.maximum_queued_messages || queue.bytes() + len > config.maximum_queued_bytes {
         return Some(DropReason::QueueFull);
     }
     (total > config.maximum_queued_bytes_total).then_some(DropReason::MemoryFull)
 }
+
+const RETAINED_FULL: Refusal =
+    Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the server retains as many messages or bytes as it may");

@@ -1,8 +1,8 @@
-//! What waits for one client: a bounded queue of references to messages.
+//! What waits for one client: a queue of references to messages, and what they amount to.
 
 use std::collections::VecDeque;
 
-use mqtt_proto::{QoS, SubscriptionId};
+use mqtt_proto::{Instant, QoS, SubscriptionId};
 
 use super::store::{MessageKey, Store};
 use crate::router::ShareId;
@@ -47,18 +47,69 @@ impl FromIterator<SubscriptionId> for Identifiers {
     }
 }
 
+/// Dropping it leaks the references that its entries hold: take them out, and release them.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    pub(crate) entries: VecDeque<Queued>,
-    /// Bytes of the messages.
-    pub(crate) bytes: usize,
+    entries: VecDeque<Queued>,
+    bytes: usize,
+    /// No message expires before.
+    next_expiry: Option<Instant>,
 }
 
 impl Queue {
-    /// Takes one out, with the reference that it holds.
-    pub(crate) fn remove(&mut self, index: usize, store: &Store) -> Option<Queued> {
-        let entry = self.entries.remove(index)?;
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of the messages.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn front(&self) -> Option<&Queued> {
+        self.entries.front()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Queued> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn push(&mut self, entry: Queued, store: &Store) {
+        let stored = store.stored(&entry.key);
+        self.bytes += stored.len;
+        self.next_expiry = [self.next_expiry, stored.lifetime.end()].into_iter().flatten().min();
+        self.entries.push_back(entry);
+    }
+
+    /// Takes the first one out, with the reference that it holds.
+    pub(crate) fn pop(&mut self, store: &Store) -> Option<Queued> {
+        let entry = self.entries.pop_front()?;
         self.bytes -= store.stored(&entry.key).len;
         Some(entry)
+    }
+
+    /// Takes out all that is chosen. Looks at every entry.
+    pub(crate) fn take(&mut self, store: &Store, chosen: impl Fn(&Queued) -> bool) -> Vec<Queued> {
+        let mut taken = Vec::new();
+        for entry in std::mem::take(self).entries {
+            if chosen(&entry) {
+                taken.push(entry);
+            } else {
+                self.push(entry, store);
+            }
+        }
+        taken
+    }
+
+    /// Takes out what has expired. Looks at every entry, but only when one of them may have.
+    pub(crate) fn take_expired(&mut self, now: Instant, store: &Store) -> Vec<Queued> {
+        match self.next_expiry.filter(|at| *at <= now) {
+            Some(_) => self.take(store, |entry| store.stored(&entry.key).lifetime.has_passed(now)),
+            None => Vec::new(),
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use mqtt_proto::{Instant, ReasonCode};
 
-use super::client::Link;
+use super::action::Peer;
+use super::client::{Link, LinkState, Stage};
 use super::policy::Policy;
 use super::{Broker, PRESENT};
 
@@ -43,7 +44,9 @@ impl Broker {
         for key in keys {
             self.kick(key, ReasonCode::SERVER_SHUTTING_DOWN);
         }
-        for peer in std::mem::take(&mut self.strangers) {
+        let is_waiting = |(_, link): &(&Peer, &LinkState)| matches!(link.stage, Stage::Waiting(_));
+        let waiting: Vec<Peer> = self.links.iter().filter(is_waiting).map(|(peer, _)| *peer).collect();
+        for peer in self.strangers.iter().copied().chain(waiting).collect::<Vec<Peer>>() {
             self.close_stranger(peer);
         }
     }

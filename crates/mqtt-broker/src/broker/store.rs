@@ -40,12 +40,15 @@ impl Lifetime {
         Self { received: now, seconds }
     }
 
-    /// Whether the interval has passed. One of 0 is for whoever can have the message in the moment that it comes.
+    /// When the interval has passed, if there is one.
+    pub(crate) fn end(self) -> Option<Instant> {
+        let seconds = Duration::from_secs(self.seconds?.into());
+        // One of 0 is for whoever can have the message in the moment that it comes.
+        Some(self.received + seconds.max(Duration::from_millis(1)))
+    }
+
     pub(crate) fn has_passed(self, now: Instant) -> bool {
-        self.seconds.is_some_and(|seconds| {
-            let age = now.since(self.received);
-            !age.is_zero() && age >= Duration::from_secs(seconds.into())
-        })
+        self.end().is_some_and(|end| end <= now)
     }
 
     /// What is left of it, in whole seconds, if some of it is gone (MQTT-3.3.2-6).

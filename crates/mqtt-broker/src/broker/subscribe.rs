@@ -84,8 +84,10 @@ impl Broker {
         };
         // U5-3.8.4: not to share groups.
         if is_wanted && !filter.is_shared() {
-            let cursor = self.retained.cursor(&filter);
-            client.replays.push_back(Replay { filter, cursor, granted });
+            let is_status = filter.as_bytes().starts_with(b"$SYS/");
+            let retained = if is_status { &self.status_values } else { &self.retained };
+            let cursor = retained.cursor(&filter);
+            client.replays.push_back(Replay { filter, cursor, is_status, granted });
         }
     }
 
@@ -105,7 +107,7 @@ impl Broker {
         let client_id = client.info.client_id.clone();
         self.router.remove(filter, key);
         if filter.is_shared() {
-            self.move_queued(now, key);
+            self.move_from_former(now, key);
         }
         self.notice(|| Notice::Unsubscribed { client_id, filter: filter.clone() });
         ReasonCode::SUCCESS

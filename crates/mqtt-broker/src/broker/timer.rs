@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Will(u32),
     /// The session of this client expires.
     Session(u32),
+    /// The topics below `$SYS` are to be published.
+    Status,
     /// The search for this client's retained messages goes on.
     Replay(u32),
 }
