@@ -18,6 +18,8 @@ pub(super) struct Link {
     pub(super) is_ready: bool,
     /// The broker may have messages for it.
     pub(super) has_messages: bool,
+    /// The owner knows that the transport is to be closed.
+    pub(super) is_close_told: bool,
     /// A session that the connection has not taken.
     pub(super) returned: Option<Session>,
 }
@@ -35,7 +37,16 @@ pub(super) enum State {
 
 impl Link {
     pub(super) fn new(peer: Peer, state: State) -> Self {
-        Self { peer, state, timer: None, is_writable: false, is_ready: false, has_messages: false, returned: None }
+        Self {
+            peer,
+            state,
+            timer: None,
+            is_writable: false,
+            is_ready: false,
+            has_messages: false,
+            is_close_told: false,
+            returned: None,
+        }
     }
 
     pub(super) fn connection(&mut self) -> Option<&mut Connection<Server>> {
@@ -54,11 +65,13 @@ impl Link {
         }
     }
 
-    /// Whether the loop has something to do for it: bytes to write, or a transport to close.
-    pub(super) fn wants_transport(&self) -> bool {
+    /// Whether the loop has something to do for it: bytes to write, or, once, a transport to close.
+    pub(super) fn wants_transport(&mut self) -> bool {
         match &self.state {
             State::Open(connection) => connection.outbox_len() > 0,
-            State::Closing { .. } => true,
+            State::Closing { outbox, .. } => {
+                outbox.has_remaining() || !std::mem::replace(&mut self.is_close_told, true)
+            }
             State::Local => false,
         }
     }

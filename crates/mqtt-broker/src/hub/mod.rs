@@ -21,6 +21,8 @@ use mqtt_proto::{
 use crate::{Action, Broker, OpenError, Origin, Outgoing, Peer};
 
 mod links;
+#[cfg(test)]
+mod tests;
 
 use links::{Link, Links, State};
 
