@@ -204,3 +204,23 @@ pub(crate) const MAX_LEN: usize = 65_535;
 pub(crate) const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const FILL: u64 = u64::from_be_bytes(*b"aaaaaaaa");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What takes the slow way would still be right: only its speed tells.
+    #[test]
+    fn plain_bytes_of_every_length_are_seen_to_be_plain() {
+        for length in 0..40 {
+            let mut bytes = alloc::vec![b'a'; length];
+            assert!(is_free_of(&bytes, odd_bytes));
+            if let Some(last) = bytes.last_mut() {
+                *last = 0x7F;
+                assert!(is_free_of(&bytes, odd_bytes));
+                bytes[0] = 0;
+                assert!(!is_free_of(&bytes, odd_bytes));
+            }
+        }
+    }
+}

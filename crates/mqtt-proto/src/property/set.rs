@@ -177,8 +177,8 @@ impl<B: Storage> Properties<B> {
                 let field = apart.map(|(id, _)| id).or_else(|| self.iter().next().map(|(id, _)| id));
                 return match field {
                     Some(id) => Err(EncodeError::NotInVersion { packet, field: id.name(), version }),
-                    None if self.present & OVERLONG != 0 => Err(overlong(packet)),
-                    None => Ok(()),
+                    // None that can be seen, but not none: one was too long to be put in.
+                    None => Err(overlong(packet)),
                 };
             }
             Version::V5 => {}
@@ -337,15 +337,14 @@ impl<B: Storage> fmt::Debug for Properties<B> {
 
 fn fits(value: PropertyValue<'_>) -> bool {
     match value {
-        PropertyValue::Byte(_) | PropertyValue::Number(_) => true,
-        PropertyValue::Text(text) => text.len() <= text::MAX_LEN,
+        // Texts are never too long.
+        PropertyValue::Byte(_) | PropertyValue::Number(_) | PropertyValue::Text(_) | PropertyValue::Pair(..) => true,
         PropertyValue::Binary(bytes) => bytes.len() <= text::MAX_LEN,
-        PropertyValue::Pair(name, value) => name.len() <= text::MAX_LEN && value.len() <= text::MAX_LEN,
     }
 }
 
 fn overlong(packet: PacketType) -> EncodeError {
-    // Texts are never too long, so this is the one binary property that the packet may carry.
+    // This is the one binary property that the packet may carry.
     let field = match packet {
         PacketType::Publish => PropertyId::CorrelationData.name(),
         _ => "Correlation Data or Authentication Data",

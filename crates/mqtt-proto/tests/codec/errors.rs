@@ -17,6 +17,7 @@ fn a_protocol_error_names_packet_field_byte_rule_statement_and_reason() {
     assert_eq!((error.packet(), error.field()), (Some(PacketType::Connect), "client identifier"));
     assert_eq!((error.rule(), error.statement()), ("not valid UTF-8", "MQTT-3.1.3-4"));
     assert_eq!((error.offset(), error.version()), (Some(12), Version::V311));
+    assert_eq!(format!("{error:?}"), format!("ProtocolError({error})"));
     let error = decode(Version::V5, &[0x00, 0x00]).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -51,6 +52,14 @@ fn an_encode_error_names_packet_field_rule_and_remedy() {
     let error = complaint(Version::V311, &Packet::Connect(Box::new(lone)));
     assert!(matches!(error, EncodeError::Forbidden { .. }));
     assert_eq!(error.to_string(), "CONNECT password: not allowed; before 5.0 it needs a user name [MQTT-3.1.2-22]");
+}
+
+#[test]
+fn small_values_say_what_they_are() {
+    assert_eq!(QoS::ExactlyOnce.to_string(), "QoS 2");
+    assert_eq!(format!("{:>3}", PacketId::MIN), "  1");
+    let shown = format!("{:?}", Message::new(TopicName::from_static("a/b"), "secret").with_qos(QoS::AtLeastOnce));
+    assert!(shown.contains("a/b") && shown.contains("AtLeastOnce"), "{shown}");
 }
 
 #[test]

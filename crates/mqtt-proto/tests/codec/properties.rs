@@ -386,6 +386,38 @@ fn every_property_reads_back_as_it_was_set() {
     assert_eq!(entries[7], (PropertyId::SubscriptionIdentifier, PropertyValue::Number(300)));
 }
 
+// Each of both values: of one alone a constant would do.
+#[test]
+fn flags_among_the_properties_read_back_in_both_positions() {
+    for value in [0, 1] {
+        let digits = format!("{value:02X}");
+        let Packet::Publish(publish) = accept(Version::V5, packet('3', &property(1, &digits))) else { panic!() };
+        assert_eq!(publish.message.properties().payload_format_indicator(), Some(value));
+        assert_eq!(publish.message.properties().encoded_len(), 2);
+        let Packet::Connect(connect) = accept(Version::V5, packet('1', &property(25, &digits))) else { panic!() };
+        assert_eq!(connect.properties().request_response_information(), Some(value == 1));
+        let Packet::Connect(connect) = accept(Version::V5, packet('1', &property(23, &digits))) else { panic!() };
+        assert_eq!(connect.properties().request_problem_information(), Some(value == 1));
+        let flags = [37, 40, 41, 42].map(|id| property(id, &digits)).concat();
+        let Packet::ConnAck(connack) = accept(Version::V5, packet('2', &flags)) else { panic!() };
+        let properties = connack.properties();
+        assert_eq!(properties.retain_available(), Some(value == 1));
+        assert_eq!(properties.wildcard_subscription_available(), Some(value == 1));
+        assert_eq!(properties.subscription_identifier_available(), Some(value == 1));
+        assert_eq!(properties.shared_subscription_available(), Some(value == 1));
+        assert_eq!(properties.encoded_len(), 8);
+    }
+}
+
+#[test]
+fn packets_with_other_properties_are_other_packets() {
+    let message = |pair| Message::new(TopicName::from_static("t"), "").with_user_property(text("k"), text(pair));
+    let packets = ["v", "w"].map(|value| Packet::Publish(Publish::new(message(value), None)));
+    assert_ne!(packets[0], packets[1]);
+    assert_ne!(hash(&packets[0]), hash(&packets[1]));
+    assert_eq!(packets[0], Packet::Publish(Publish::new(message("v"), None)));
+}
+
 #[test]
 fn a_property_set_twice_has_its_last_value() {
     let message = Message::new(TopicName::from_static("t"), "")

@@ -1,6 +1,6 @@
 //! UTF-8 strings, wherever they stand.
 
-use mqtt_proto::{Packet, ReasonCode, Text, TextError, TopicError, TopicName, Version};
+use mqtt_proto::{Packet, ReasonCode, Text, TextError, TopicError, TopicFilter, TopicName, Version};
 
 use crate::util::{MALFORMED, VERSIONS, accept, frame, hex, refuse, section, written};
 
@@ -81,6 +81,32 @@ fn texts_of_one_to_four_bytes_a_character_pass() {
         assert_eq!((parsed.as_str(), parsed.as_bytes(), &*parsed), (text, text.as_bytes(), text));
         assert_eq!((parsed.to_string(), format!("{parsed:?}")), (text.to_owned(), format!("{text:?}")));
     }
+}
+
+#[test]
+fn texts_names_and_filters_are_read_compared_and_shown_as_the_strings_they_are() {
+    fn check<T>(value: T, shown: &str, same: [bool; 4], other: [bool; 4])
+    where
+        T: AsRef<str> + std::fmt::Display + std::fmt::Debug,
+    {
+        assert_eq!(
+            (value.as_ref(), value.to_string(), format!("{value:?}")),
+            (shown, shown.into(), format!("{shown:?}"))
+        );
+        assert_eq!((same, other), ([true; 4], [false; 4]));
+    }
+    // Compared with `str` and with `&str`, by `==` and by `!=`.
+    macro_rules! compare {
+        ($value:expr, $with:expr) => {
+            [$value == *$with, $value == $with, !($value != *$with), !($value != $with)]
+        };
+    }
+    let (text, name, filter) =
+        (Text::from_static("a/b"), TopicName::from_static("a/b"), TopicFilter::from_static("a/b"));
+    check(&text, "a/b", compare!(text, "a/b"), compare!(text, "a/c"));
+    check(&name, "a/b", compare!(name, "a/b"), compare!(name, "a/c"));
+    check(&filter, "a/b", compare!(filter, "a/b"), compare!(filter, "a/c"));
+    assert_eq!((&text.into_inner()[..], &filter.into_inner()[..]), (&b"a/b"[..], &b"a/b"[..]));
 }
 
 // MQTT-4.7.3-3
