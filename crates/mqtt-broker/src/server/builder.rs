@@ -138,7 +138,10 @@ impl Builder {
         let stop = move || accepting.iter().for_each(AbortHandle::abort);
         let sweeper = tasks.spawn_local(sweep(Rc::clone(&shared), Arc::clone(inbox), stop));
         // A task that panics does not come to its end.
-        tasks.block_on(runtime, sweeper).unwrap_or(End::Panicked)
+        let end = tasks.block_on(runtime, sweeper).unwrap_or(End::Panicked);
+        // Before the sockets close: whoever has seen that is told that the server has stopped.
+        inbox.end();
+        end
     }
 }
 
