@@ -4,12 +4,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::shell::{command, output, run, target_dir};
-use crate::{conformance, demo, faults, fuzz, no_std, readme};
+use crate::{conformance, demo, faults, fuzz, interop, no_std, readme};
 
 type Step = fn() -> Result<(), String>;
 
 /// Cheap and often broken first.
-const STEPS: [(&str, Step); 13] = [
+const STEPS: [(&str, Step); 14] = [
     ("format", || run(&mut command("cargo fmt --all --check"))),
     ("readme", || readme::run(&["--check".to_owned()])),
     ("conformance", || conformance::run(&["--check".to_owned()])),
@@ -21,6 +21,7 @@ const STEPS: [(&str, Step); 13] = [
     }),
     // Unit tests, examples, doc tests, replay of the fuzz corpora, and the interop tests against Mosquitto.
     ("tests", || run(&mut command("cargo test --locked --workspace --all-features"))),
+    ("interop", || interop::run(&[])),
     ("seeded faults", || faults::run(&[])),
     ("demo", || demo::run(&[])),
     ("benches compile", || run(&mut command("cargo bench --locked --workspace --no-run"))),

@@ -7,6 +7,7 @@ mod conformance;
 mod demo;
 mod faults;
 mod fuzz;
+mod interop;
 mod model;
 mod mutants;
 mod no_std;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
-const TASKS: [(&str, &str, Task); 10] = [
+const TASKS: [(&str, &str, Task); 11] = [
     ("ci", "every check, in order, stopping at the first failure", ci::all),
     (
         "conformance",
@@ -28,6 +29,7 @@ const TASKS: [(&str, &str, Task); 10] = [
     ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
     ("faults", "switch seeded protocol faults on, one at a time: the model of delivery must see each", faults::run),
     ("fuzz", "fuzz TARGET|smoke [SECONDS]: smoke is 20 s of each; needs cargo-fuzz", fuzz::fuzz),
+    ("interop", "our broker serves paho-mqtt and mqtt.js, which this installs into the target folder", interop::run),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
     ("mutants", "mutants AREA: needs `cargo install --locked cargo-mutants`", mutants::run_area),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
