@@ -111,6 +111,21 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_share_is_used_and_no_more() {
+        let half = Backoff { jitter_percent: 50, ..PLAIN };
+        let waits = [0, 1, 400, 401].map(|random| half.delay(4, random).as_millis());
+        assert_eq!(waits, [800, 799, 400, 800]);
+    }
+
+    #[test]
+    fn the_generator_is_splitmix64() {
+        // The test vector that implementations of it share.
+        let mut random = Random::new(1_234_567);
+        let numbers = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!(numbers.map(|_| random.next()), numbers);
+    }
+
+    #[test]
     fn the_longest_wait_with_full_jitter_does_not_overflow() {
         let wild = Backoff { maximum: Duration::MAX, jitter_percent: 255, ..PLAIN };
         assert!(wild.delay(u32::MAX, u64::MAX) <= Duration::from_millis(u64::MAX));

@@ -127,6 +127,31 @@ mod tests {
     }
 
     #[test]
+    fn every_parameter_takes_each_of_its_values() {
+        let plain = || Options::new("h", 1883);
+        for (parameter, options) in [
+            ("version=3", plain().version(Version::V31)),
+            ("version=31", plain().version(Version::V31)),
+            ("version=3.1", plain().version(Version::V31)),
+            ("version=4", plain().version(Version::V311)),
+            ("version=311", plain().version(Version::V311)),
+            ("version=3.1.1", plain().version(Version::V311)),
+            ("version=5&clean_start=true", plain()),
+            ("version=3.1&version=5.0", plain()),
+            ("clean_start=false", plain().clean_start(false)),
+            ("clean_start=false&clean_start=true", plain()),
+            ("client_id=x", plain().client_id("x")),
+            ("keep_alive=0", plain().keep_alive(0)),
+            ("session_expiry=4294967295", plain().session_expiry(u32::MAX)),
+        ] {
+            assert_eq!(parse(&format!("mqtt://h?{parameter}")), Ok(options), "{parameter}");
+        }
+        assert_eq!(error("mqtt://h?version=6"), "version: '6' is not one of 3.1, 3.1.1 and 5");
+        assert_eq!(error("mqtt://h?clean_start=1"), "clean_start: '1' is not true or false");
+        assert_eq!(error("mqtt://h?session_expiry=-1"), "session_expiry: '-1' is not 0 to 4294967295 seconds");
+    }
+
+    #[test]
     fn the_port_defaults_to_1883() {
         for url in ["mqtt://localhost", "mqtt://localhost:", "tcp://localhost/", "MQTT://localhost"] {
             assert_eq!(parse(url).unwrap(), Options::new("localhost", 1883), "{url}");

@@ -117,3 +117,51 @@ fn an_assigned_client_identifier_outlives_the_process() {
     let mut world = World::restored(options, store);
     assert_eq!(world.connect(Some(session)).client_id, assigned);
 }
+
+#[test]
+fn the_options_own_client_identifier_goes_before_a_stored_one() {
+    let stored = StoredChange::ClientId(mqtt_client::Text::from_static("assigned-7"));
+    assert_eq!(World::restored(durable(), vec![stored]).dial().client_id, "c");
+}
+
+#[test]
+fn every_unfinished_message_of_an_earlier_process_has_an_id_of_its_own() {
+    let mut world = World::restored(durable(), Vec::new());
+    world.connect(None);
+    for topic in ["a", "b"] {
+        world.publish(topic, QoS::AtLeastOnce).unwrap();
+    }
+    drop(world.written()); // stored, and lost on the way
+    let (store, session, _) = crash(world);
+
+    let mut world = World::restored(durable(), store);
+    let new = world.publish("c", QoS::AtLeastOnce).unwrap();
+    world.connect(Some(session));
+    assert_eq!(world.arrived(), ["a", "b", "c"]);
+    let mut ids = Vec::new();
+    for event in &world.events {
+        if let mqtt_client::Event::Published { id, .. } = event {
+            assert!(!ids.contains(id), "{id:?} has two outcomes");
+            ids.push(*id);
+        }
+    }
+    assert_eq!((ids.len(), ids.last()), (3, Some(&new)));
+}
+
+#[test]
+fn what_leaves_the_queue_is_recorded_if_its_coming_was() {
+    let mut world = World::restored(durable(), Vec::new());
+    assert!(!world.client.has_changes());
+    world.publish("offline", QoS::AtLeastOnce).unwrap();
+    assert!(world.client.has_changes());
+    assert!(matches!(world.client.take_changes()[..], [StoredChange::Queued { number: 1, .. }]));
+    assert!(!world.client.has_changes());
+    world.connect(None);
+    assert!(world.store.contains(&StoredChange::Unqueued { number: 1 }), "{:?}", world.store);
+    // Straight through: the queue leaves no trace.
+    world.store.clear();
+    world.publish("online", QoS::AtLeastOnce).unwrap();
+    world.settle();
+    let is_of_queue = |change: &StoredChange| !matches!(change, StoredChange::Session(_));
+    assert!(!world.store.is_empty() && !world.store.iter().any(is_of_queue), "{:?}", world.store);
+}

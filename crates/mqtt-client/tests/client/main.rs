@@ -1,5 +1,7 @@
 //! The pure client in virtual time, and the handle with a hand-cranked driver.
 
+mod connect;
+mod ending;
 mod handle;
 mod journal;
 mod queue;

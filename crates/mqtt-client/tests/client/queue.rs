@@ -103,6 +103,72 @@ fn bytes_are_limited_too_but_never_below_one_message() {
     assert_eq!(world.publish("b", QoS::AtLeastOnce), Err(Error::QueueFull));
 }
 
+/// A message of so many bytes, its topic included.
+fn sized(world: &mut World, topic: char, bytes: usize) -> Result<mqtt_client::MessageId, Error> {
+    let topic = mqtt_proto::TopicName::try_from(topic.to_string()).unwrap();
+    let payload = vec![b'x'; bytes - 1];
+    world.client.publish(world.now, mqtt_proto::Message::new(topic, payload).with_qos(QoS::AtLeastOnce))
+}
+
+#[test]
+fn each_byte_of_topics_and_payloads_counts_once_however_it_came_and_went() {
+    let mut world = World::new(options().queue_limit(100, 10).queue_policy(QueuePolicy::Refuse));
+    sized(&mut world, 'a', 4).unwrap();
+    sized(&mut world, 'b', 6).unwrap();
+    assert_eq!(sized(&mut world, 'c', 1), Err(Error::QueueFull));
+    // Sent: all of it is free again. A window of one brings the second back each time that it is tried.
+    world.config.receive_maximum = 1.try_into().unwrap();
+    world.connect(None);
+    sized(&mut world, 'c', 4).unwrap();
+    assert_eq!(sized(&mut world, 'd', 1), Err(Error::QueueFull));
+    assert_eq!([world.arrived(), world.arrived(), world.arrived()], [["a"], ["b"], ["c"]]);
+    sized(&mut world, 'e', 9).unwrap();
+    sized(&mut world, 'f', 9).unwrap();
+    assert_eq!(sized(&mut world, 'g', 2), Err(Error::QueueFull));
+    sized(&mut world, 'g', 1).unwrap();
+}
+
+#[test]
+fn a_message_that_makes_room_makes_as_much_as_it_took() {
+    let mut world = World::new(options().queue_limit(100, 10).queue_policy(QueuePolicy::DropOldest));
+    let first = sized(&mut world, 'a', 5).unwrap();
+    let second = sized(&mut world, 'b', 5).unwrap();
+    sized(&mut world, 'c', 5).unwrap();
+    world.poll();
+    assert_eq!((world.outcome(first), world.outcome(second)), (Some(Err(Error::Superseded)), None));
+    sized(&mut world, 'd', 6).unwrap();
+    world.poll();
+    assert_eq!(world.outcome(second), Some(Err(Error::Superseded)));
+    world.connect(None);
+    assert_eq!(world.arrived(), ["d"]);
+}
+
+#[test]
+fn a_latest_message_counts_in_place_of_the_one_that_it_replaces() {
+    let mut world = World::new(options().queue_limit(100, 10).queue_policy(QueuePolicy::KeepLatest));
+    sized(&mut world, 'a', 6).unwrap();
+    let other = sized(&mut world, 'b', 4).unwrap();
+    for _ in 0..3 {
+        sized(&mut world, 'a', 6).unwrap();
+    }
+    sized(&mut world, 'a', 2).unwrap();
+    sized(&mut world, 'c', 4).unwrap();
+    world.poll();
+    assert_eq!(world.outcome(other), None, "2 + 4 + 4 bytes have room");
+    world.connect(None);
+    assert_eq!(world.arrived(), ["a", "b", "c"]);
+}
+
+#[test]
+fn another_policy_replaces_nothing() {
+    let mut world = limited(3, QueuePolicy::Refuse);
+    for _ in 0..2 {
+        world.publish("a", QoS::AtLeastOnce).unwrap();
+    }
+    world.connect(None);
+    assert_eq!(world.arrived(), ["a", "a"]);
+}
+
 #[test]
 fn expiry_is_counted_down_in_the_queue() {
     let mut world = World::new(options());
