@@ -1,5 +1,9 @@
 //! The broker core, driven by real connections in virtual time. Each test names the statements that it shows.
 
 mod connecting;
+mod retained;
 mod rig;
 mod routing;
+mod sessions;
+mod shares;
+mod wills;
