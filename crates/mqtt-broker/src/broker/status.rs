@@ -88,10 +88,10 @@ impl Broker {
         for (name, value) in self.values(now) {
             self.publish_value(now, name, &value);
         }
-        for (index, (name, counted)) in LOADS.iter().enumerate() {
+        for (index, Measured { name, count }) in LOADS.iter().enumerate() {
             let load = &mut self.status.loads[index];
             if !passed.is_zero() {
-                load.update(counted(&self.counts), passed);
+                load.update(count(&self.counts), passed);
             }
             let rates = load.rates;
             for (rate, window) in rates.iter().zip(["1min", "5min", "15min"]) {
@@ -145,17 +145,22 @@ impl Broker {
     }
 }
 
-/// What has a load average, and how it is counted.
-const LOADS: [(&str, fn(&Counts) -> u64); 9] = [
-    ("messages/received", |counts| counts.packets_received),
-    ("messages/sent", |counts| counts.packets_sent),
-    ("publish/received", |counts| counts.publishes_received),
-    ("publish/sent", |counts| counts.publishes_sent),
-    ("publish/dropped", |counts| counts.publishes_dropped),
-    ("bytes/received", |counts| counts.bytes_received),
-    ("bytes/sent", |counts| counts.bytes_sent),
-    ("sockets", |counts| counts.links),
-    ("connections", |counts| counts.connects),
+/// Something that has load averages.
+struct Measured {
+    name: &'static str,
+    count: fn(&Counts) -> u64,
+}
+
+const LOADS: [Measured; 9] = [
+    Measured { name: "messages/received", count: |counts| counts.packets_received },
+    Measured { name: "messages/sent", count: |counts| counts.packets_sent },
+    Measured { name: "publish/received", count: |counts| counts.publishes_received },
+    Measured { name: "publish/sent", count: |counts| counts.publishes_sent },
+    Measured { name: "publish/dropped", count: |counts| counts.publishes_dropped },
+    Measured { name: "bytes/received", count: |counts| counts.bytes_received },
+    Measured { name: "bytes/sent", count: |counts| counts.bytes_sent },
+    Measured { name: "sockets", count: |counts| counts.links },
+    Measured { name: "connections", count: |counts| counts.connects },
 ];
 
 /// Minutes.

@@ -1,0 +1,95 @@
+//! The topics below `$SYS`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mqtt_broker::Config;
+use mqtt_proto::{Message, QoS, ReasonCode};
+
+use crate::rig::{Rig, at, message, payload, v5};
+
+fn values(messages: &[Message]) -> BTreeMap<String, String> {
+    let name = |message: &Message| message.topic.strip_prefix("$SYS/broker/").unwrap().to_owned();
+    messages.iter().map(|message| (name(message), payload(message))).collect()
+}
+
+#[test]
+fn dashboards_find_the_names_they_know() {
+    let mut rig = Rig::new(Config::default());
+    let (publisher, dashboard) = (rig.client("publisher"), rig.client("dashboard"));
+    let away = rig.lasting("away");
+    rig.cut(away);
+    rig.subscribe(dashboard, "a", QoS::AtMostOnce);
+    rig.publish(publisher, message("a", "12345").with_retain(true));
+    rig.broker.handle_traffic(700, 900);
+    rig.advance_secs(10);
+    rig.subscribe(dashboard, "$SYS/broker/#", QoS::AtMostOnce);
+    let values = values(&rig.take(dashboard).split_off(1));
+    assert_eq!(values["uptime"], "10 seconds");
+    assert!(values["version"].starts_with("mqtt-broker "));
+    for (name, value) in [
+        ("clients/total", "3"),
+        ("clients/maximum", "3"),
+        ("clients/connected", "2"),
+        ("clients/disconnected", "1"),
+        ("retained messages/count", "1"),
+        ("subscriptions/count", "1"),
+        ("publish/messages/received", "1"),
+        ("publish/messages/sent", "1"),
+        ("publish/messages/dropped", "0"),
+        ("publish/bytes/received", "5"),
+        ("publish/bytes/sent", "5"),
+        ("bytes/received", "700"),
+        ("bytes/sent", "900"),
+        ("messages/stored", "1"),
+    ] {
+        assert_eq!(values[name], value, "{name}");
+    }
+    // 700 bytes in ten seconds are 4,200 a minute: after a sixth of a minute the average is at 1 - e^(-1/6) of it.
+    assert_eq!(values["load/bytes/received/1min"], "644.78");
+    assert!(values["load/bytes/received/15min"].starts_with("46."), "{}", values["load/bytes/received/15min"]);
+    assert_eq!(values.keys().filter(|name| name.starts_with("load/")).count(), 27);
+}
+
+// Bugs 85, 88
+#[test]
+fn a_value_is_published_when_it_changes_and_never_expires() {
+    let mut rig = Rig::new(Config { status_interval: Duration::from_secs(3), ..Config::default() });
+    let dashboard = rig.connect(v5("dashboard").with_keep_alive(0));
+    rig.subscribe(dashboard, "$SYS/broker/clients/total", QoS::AtMostOnce);
+    assert_eq!(rig.received(dashboard), ["$SYS/broker/clients/total=0"], "as it was at the start");
+    rig.advance_secs(300);
+    assert_eq!(rig.received(dashboard), ["$SYS/broker/clients/total=1"]);
+    rig.client("other");
+    rig.advance(Duration::from_millis(2_999));
+    assert!(rig.received(dashboard).is_empty());
+    rig.advance(Duration::from_millis(1));
+    assert_eq!(rig.received(dashboard), ["$SYS/broker/clients/total=2"]);
+}
+
+// MQTT-4.7.2-1
+#[test]
+fn clients_publish_nothing_below_sys_and_get_it_only_by_name() {
+    let mut rig = Rig::new(Config::default());
+    let (publisher, all) = (rig.client("publisher"), rig.client("all"));
+    for filter in ["#", "+/broker/#", "/#"] {
+        rig.subscribe(all, filter, QoS::AtMostOnce);
+    }
+    for topic in ["$SYS", "$SYS/", "$SYS/broker/version"] {
+        let reason = rig.publish_for_reason(publisher, at(QoS::AtLeastOnce, topic, "lie").with_retain(true));
+        assert_eq!(reason, ReasonCode::NOT_AUTHORIZED);
+    }
+    rig.advance_secs(20);
+    assert!(rig.received(all).is_empty());
+    rig.subscribe(all, "$SYS/broker/version", QoS::AtMostOnce);
+    assert!(rig.received(all)[0].starts_with("$SYS/broker/version=mqtt-broker "));
+}
+
+#[test]
+fn the_status_can_be_turned_off() {
+    let mut rig = Rig::new(Config { status_interval: Duration::ZERO, ..Config::default() });
+    let dashboard = rig.client("dashboard");
+    rig.advance_secs(30);
+    rig.subscribe(dashboard, "$SYS/#", QoS::AtMostOnce);
+    assert!(rig.received(dashboard).is_empty());
+}
