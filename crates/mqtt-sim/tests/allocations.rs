@@ -136,6 +136,32 @@ fn a_message_costs_no_allocation() {
     }
 }
 
+// What a server does with a message for many: it was received, its topic, payload and properties are slices of what came.
+#[test]
+fn one_message_for_many_connections_is_shared_by_all() {
+    let topic = TopicName::try_from(String::from("a/topic/of/some/length")).unwrap();
+    let sent = Message::new(topic, vec![b'x'; 3_000])
+        .with_content_type(Text::from_static("text/plain"))
+        .with_user_property(Text::from_static("name"), Text::from_static("value"));
+    let mut publisher = Both::new(Version::V5);
+    publisher.client.publish(NOW, sent.clone()).unwrap();
+    carry(&mut publisher.client, &mut publisher.server, &mut publisher.to_server);
+    let Some(ServerEvent::Message(delivery)) = publisher.server.poll_event() else { panic!("a message") };
+    let received = delivery.message;
+    assert_eq!(received, sent);
+    let mut subscribers: Vec<Both> = (0..20).map(|_| Both::new(Version::V5)).collect();
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut deliver = || {
+            for subscriber in &mut subscribers {
+                subscriber.round(false, &received.clone().with_qos(qos), 1);
+            }
+        };
+        (0..50).for_each(|_| deliver());
+        assert_eq!(measure(|| (0..20).for_each(|_| deliver())).count_total, 0, "{qos}");
+    }
+    assert!(subscribers.iter().all(|subscriber| subscriber.arrived == 3 * 70));
+}
+
 #[test]
 fn the_counter_counts() {
     assert_eq!(measure(|| drop(core::hint::black_box(vec![1_u8]))).count_total, 1);

@@ -72,6 +72,9 @@ impl<R: Role> Connection<R> {
     /// An acknowledgement from an earlier connection of the same session is no mistake: for QoS 1 it does nothing, because
     /// the message will come again as a new one; for QoS 2 it is remembered, and the message does not come again.
     ///
+    /// A peer whose Maximum Packet Size is below 4 gets none, because none fits: for us the message is finished, for that
+    /// peer it never is.
+    ///
     /// # Errors
     ///
     /// The acknowledgement is given back with the reason. [`NotAllowed`](CommandError::NotAllowed) for a reason code that

@@ -11,6 +11,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use crate::session::{Change, Session};
+use crate::write;
 use crate::{
     ConnAck, Connect, Disconnect, Instant, PacketType, Properties, PropertyId, PropertyValue, ProtocolError,
     ReasonCode, Rule, Text, Version,
@@ -274,6 +275,8 @@ impl<R: Role> Connection<R> {
     /// [`Closed`](CommandError::Closed) if it has ended already. [`NotAllowed`](CommandError::NotAllowed) for a reason code
     /// that this role may not send (5.0 §3.14.2.1), a Session Expiry Interval from a server or one that raises 0
     /// (5.0 §3.14.2.2.2). [`NotConnected`](CommandError::NotConnected) on a server before `accept`: use `refuse`.
+    /// [`TooLarge`](CommandError::TooLarge) for a peer whose Maximum Packet Size is below the packet's two bytes (reason code
+    /// 0x00) or three (any other): nothing has happened then, so close the transport without it.
     pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect) -> Result<(), CommandError> {
         self.advance_clock(now);
         match self.phase {
@@ -415,7 +418,7 @@ impl<R: Role> Connection<R> {
         if size > maximum as usize {
             return Err(CommandError::TooLarge { size, maximum });
         }
-        packet.encode(self.version, self.outbox.small())?;
+        write::encode(&packet, self.version, self.outbox.small())?;
         self.packet_sent();
         Ok(())
     }

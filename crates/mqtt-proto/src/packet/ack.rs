@@ -48,6 +48,25 @@ impl<B: Storage> AckPacket<B> {
         write::encode(&AckAs { packet_type, ack: self }, version, out)
     }
 
+    /// Writes what follows the fixed header.
+    #[inline]
+    pub(crate) fn write_as<S: Sink>(
+        &self,
+        packet: PacketType,
+        version: Version,
+        sink: &mut S,
+    ) -> Result<(), EncodeError> {
+        match packet {
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {}
+            _ => {
+                let rule = "only PUBACK, PUBREC, PUBREL and PUBCOMP have this layout";
+                return Err(EncodeError::Forbidden { packet, field: "packet type", rule });
+            }
+        }
+        sink.u16(self.packet_id.get());
+        reason_and_properties(packet, self.reason, &self.properties, version, sink) // U5-3.4.2.1
+    }
+
     // Into `Packet::decode`, whose one call this is: the reader stays in registers.
     #[inline(always)]
     pub(super) fn decode(mut reader: Reader<'_, B>) -> Result<Self, ProtocolError> {
@@ -93,17 +112,7 @@ impl<B: Storage> Write for AckAs<'_, B> {
     }
 
     fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
-        let AckPacket { packet_id, reason, properties } = self.ack;
-        let packet = self.packet_type;
-        match packet {
-            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {}
-            _ => {
-                let rule = "only PUBACK, PUBREC, PUBREL and PUBCOMP have this layout";
-                return Err(EncodeError::Forbidden { packet, field: "packet type", rule });
-            }
-        }
-        sink.u16(packet_id.get());
-        reason_and_properties(packet, *reason, properties, version, sink) // U5-3.4.2.1
+        self.ack.write_as(self.packet_type, version, sink)
     }
 }
 
