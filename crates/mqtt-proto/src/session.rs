@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 
-use crate::{Message, PacketId, QoS, ReasonCode, Text};
+use crate::{Instant, Message, PacketId, QoS, ReasonCode, Text};
 
 pub(crate) mod incoming;
 mod journal;
@@ -46,6 +46,8 @@ pub struct Ack {
 /// Which delivery an [`Ack`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AckKey {
+    /// When the session began.
+    pub(crate) born: Option<Instant>,
     pub(crate) packet_id: PacketId,
     pub(crate) qos: QoS,
     /// The connection of the session that it came on, counted from 1.
@@ -102,6 +104,10 @@ impl Ack {
 pub struct Session {
     /// There is state that a server may say it still has: Session Present 1 is no surprise (MQTT-3.2.2-4).
     pub(crate) exists: bool,
+    /// Server: the client has spoken in it, so it has heard that the session is a new one.
+    confirmed: bool,
+    /// When it entered its first connection: with this an `Ack` of another session is told apart.
+    pub(crate) born: Option<Instant>,
     pub(crate) outgoing: Outgoing,
     pub(crate) incoming: Incoming,
     tokens: u64,
@@ -124,7 +130,16 @@ impl Session {
     /// could belong to (MQTT-3.2.2-4). This says: there was, it is gone, and I accept that a QoS 2 message whose handshake
     /// it had begun may arrive once more.
     pub fn continued() -> Self {
-        Self { exists: true, ..Self::default() }
+        Self { exists: true, confirmed: true, ..Self::default() }
+    }
+
+    /// Server: whether the client has shown that it knows of this session, by anything but CONNECT and DISCONNECT.
+    ///
+    /// If not, then its CONNACK with Session Present 0 may have been lost, and the client may still hold an older session,
+    /// which it would take for this one. A server does well to give [`accept`](crate::Connection::accept) only a session that
+    /// is confirmed, and `None` in place of another: the client has asked for nothing in it.
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed
     }
 
     /// Whether no message of either direction is unfinished.
@@ -145,9 +160,11 @@ impl Session {
 
     /// Acknowledges a QoS 2 message whose connection is gone: PUBREC goes out as soon as the peer sends it again, and the
     /// application does not see it twice. For QoS 1 nothing is left to be done: the peer will send the message again, and it
-    /// is a new one.
+    /// is a new one. Nor is anything left to be done for another session's, which began at another time.
     pub fn ack(&mut self, ack: Ack) {
-        self.acked(&ack);
+        if ack.key.born == self.born {
+            self.acked(&ack);
+        }
     }
 
     /// Records the application's acknowledgement of a QoS 2 message that waits for one.
@@ -211,8 +228,17 @@ impl Session {
     /// The session begins anew on the other side; its unfinished messages are taken out one by one with
     /// [`lost_message`](Self::lost_message).
     pub(crate) fn cleared(&mut self) {
+        self.confirmed = false;
         self.incoming.clear();
         self.record(|| Change::Cleared);
+    }
+
+    /// Server: the client has spoken.
+    pub(crate) fn confirm(&mut self) {
+        if !self.confirmed {
+            self.confirmed = true;
+            self.record(|| Change::Confirmed);
+        }
     }
 
     pub(crate) fn lost_message(&mut self) -> Option<Slot> {
@@ -242,7 +268,8 @@ impl Session {
     }
 
     /// Enters a new connection.
-    pub(crate) fn begin_connection(&mut self) {
+    pub(crate) fn begin_connection(&mut self, now: Instant) {
+        self.born.get_or_insert(now);
         self.connections = self.connections.wrapping_add(1);
         self.outgoing.begin_connection();
         self.incoming.begin_connection();

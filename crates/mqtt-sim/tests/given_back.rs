@@ -100,3 +100,36 @@ fn an_acknowledgement_with_a_code_of_another_packet_is_given_back() {
     server.connection.ack(NOW, rejected.into_inner().with_reason(ReasonCode::SUCCESS)).unwrap();
     assert_eq!(server.sent(), ["PUBACK id 9"]);
 }
+
+// The next session of the client counts everything anew: the old answer would stand for a message that nobody has processed.
+#[test]
+fn an_acknowledgement_of_a_discarded_session_is_given_back() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        for header in [0x32, 0x34] {
+            let publish: &[u8] =
+                if version == Version::V5 { &[header, 6, 0, 1, b't', 0, 9, 0] } else { &[header, 5, 0, 1, b't', 0, 9] };
+            let mut acks = Vec::new();
+            let mut sessions = Vec::new();
+            for now in [0, 1] {
+                let mut server = Solo::asked(Connect::new(version, Text::from_static("c")), Config::default());
+                server.now = now;
+                server.connection.accept(server.instant(), welcome(), None).unwrap();
+                server.feed(publish);
+                let Some(ServerEvent::Message(delivery)) = server.connection.poll_event() else { panic!("a message") };
+                acks.extend(delivery.ack);
+                sessions.push(server);
+            }
+            let [old, new] = <[Ack; 2]>::try_from(acks).unwrap();
+            let mut server = sessions.pop().unwrap();
+            server.sent();
+            let rejected = server.connection.ack(NOW, old).unwrap_err();
+            assert!(matches!(rejected.kind(), CommandError::NotAllowed(_)));
+            let mut stored = server.connection.session().clone();
+            stored.ack(rejected.into_inner());
+            assert_eq!(stored, *server.connection.session(), "nor is anything left to be done between connections");
+            assert!(server.sent().is_empty());
+            server.connection.ack(NOW, new).unwrap();
+            assert_eq!(server.sent().len(), 1);
+        }
+    }
+}

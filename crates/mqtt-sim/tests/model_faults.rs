@@ -45,6 +45,7 @@ const FAULTS: &[Fault] = &[
     KeepReceivedOnSessionPresent0,
     LostMessagesNotReturned,
     SessionPresentMissing,
+    ConfirmedUnheard,
     JournalForgetsAccepted,
     JournalForgetsReleased,
     JournalForgetsFinished,

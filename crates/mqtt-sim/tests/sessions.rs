@@ -332,6 +332,69 @@ fn disconnect_cannot_bring_a_session_to_life_that_was_to_end() {
     assert_eq!(server.sent(), ["DISCONNECT 0x82"]);
 }
 
+// The server has lost the session, and CONNACK, which says so, gets lost, too. Were the session that it began resumed, its ids
+// would be taken for the old one's, and its first message would vanish as a repetition.
+#[test]
+fn a_session_that_began_with_a_lost_connack_is_begun_again() {
+    for version in TELLING {
+        let mut pair = Scenario::new(version).with(|it| it.resumes_unconfirmed = false).latency(10).connected();
+        pair.publish(Side::Server, QoS::ExactlyOnce, "old");
+        pair.step();
+        pair.publish(Side::Client, QoS::AtLeastOnce, "mine");
+        pair.cut();
+        pair.reconnect(Memory::Client);
+        pair.step();
+        assert!(pair.server.connection.is_open() && !pair.client.connection.is_open());
+        pair.cut();
+        pair.reconnect(Memory::Both);
+        pair.run();
+        assert_eq!(pair.client.lost.len(), 1, "what was unfinished comes back");
+        pair.publish(Side::Server, QoS::ExactlyOnce, "new");
+        pair.run();
+        assert_eq!(pair.received(Side::Client), ["old", "new"]);
+        pair.assert_quiet();
+        pair.forget_log();
+        pair.reconnect(Memory::Both);
+        pair.run();
+        assert_eq!(pair.wire()[1], "server: CONNACK session present", "the client has spoken");
+    }
+}
+
+// MQTT-3.2.2-4: a client without a session must not be told that there is one.
+#[test]
+fn a_client_whose_first_connack_was_lost_comes_in_all_the_same() {
+    for version in TELLING {
+        let mut pair = Scenario::new(version).with(|it| it.resumes_unconfirmed = false).latency(10).begun();
+        pair.step();
+        assert!(pair.server.connection.is_open() && !pair.client.connection.is_open());
+        pair.reconnect(Memory::Server);
+        pair.reconnect_as(Session::new());
+        pair.run();
+        assert!(pair.client.connection.is_open(), "{:?}", pair.client.closed);
+    }
+}
+
+#[test]
+fn anything_but_a_goodbye_confirms_a_session() {
+    let cases: [(&[u8], bool); 6] = [
+        (&[], false),
+        (&[0xE0, 0], false),
+        (&[0xC0, 0], true),
+        (&[0x30, 4, 0, 1, b't', 0], true),
+        (&[0x82, 7, 0, 1, 0, 0, 1, b'f', 0], true),
+        (&[0x40, 2, 0, 1], true),
+    ];
+    for (bytes, expected) in cases {
+        let mut server = Solo::server(Version::V5);
+        server.feed(bytes);
+        let session = server.connection.into_session();
+        assert_eq!(session.is_confirmed(), expected, "{bytes:?}");
+        let stored = Session::import(session.export());
+        assert_eq!(stored.is_confirmed(), expected);
+    }
+    assert!(Session::continued().is_confirmed() && !Session::new().is_confirmed());
+}
+
 // The server's application gives a session to a client that wants none.
 // MQTT-3.1.2-4, MQTT-3.2.2-1, MQTT-3.2.2-2
 #[test]

@@ -207,6 +207,8 @@ impl<'t> Tables<'t> {
                 self.released.retain(|_, _| false)?;
                 self.accepted.retain(|_, _| false)?;
             }
+            // Of a server's session.
+            StoredChange::Session(Change::Confirmed) => {}
             StoredChange::Session(Change::Published { packet_id, .. }) => {
                 self.messages.insert(packet_id.get(), (*order, &bytes[..]))?;
                 self.released.remove(packet_id.get())?;

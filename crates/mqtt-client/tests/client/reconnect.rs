@@ -206,7 +206,7 @@ fn clean_start_is_for_the_first_connection_of_a_client_that_can_resume() {
         let first = world.connect(None).clean_start;
         world.cut();
         world.wait_for_dial();
-        (first, world.connect(Some(Session::new())).clean_start)
+        (first, world.connect(Some(Session::continued())).clean_start)
     };
     assert_eq!(flags(options()), (true, false), "the default keeps the session while the client lives");
     assert_eq!(flags(options().session_expiry(5)), (true, false));
@@ -234,7 +234,7 @@ fn a_session_that_nobody_can_resume_starts_clean_again() {
 #[test]
 fn a_client_that_continues_accepts_what_an_earlier_process_left() {
     let mut world = World::new(options().clean_start(false));
-    let connect = world.connect(Some(Session::new()));
+    let connect = world.connect(Some(Session::continued()));
     assert_eq!(connect.properties().session_expiry_interval(), Some(u32::MAX));
     assert!(matches!(world.events.first(), Some(Event::Connected(connack)) if connack.session_present));
 }
@@ -259,7 +259,7 @@ fn an_assigned_client_id_is_used_again() {
     world.accept(connack, None);
     world.cut();
     world.wait_for_dial();
-    assert_eq!(world.connect(Some(Session::new())).client_id, "auto-1");
+    assert_eq!(world.connect(Some(Session::continued())).client_id, "auto-1");
 }
 
 // D31-clientid

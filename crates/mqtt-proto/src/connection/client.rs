@@ -41,7 +41,7 @@ impl Connection<Client> {
             return Err(Rejected::new(error.into(), session));
         }
         connection.session = session;
-        connection.session.begin_connection();
+        connection.session.begin_connection(now);
         connection.session.journal = connection.config.journal;
         if connect.clean_start {
             // MQTT-3.1.2-4: the server forgets when it reads this, and its CONNACK may be lost. A message that it sends on a

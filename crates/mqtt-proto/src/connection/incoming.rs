@@ -21,7 +21,7 @@
 use alloc::collections::VecDeque;
 
 use crate::session::incoming::{Entry, State};
-use crate::session::{Ack, AckKey};
+use crate::session::{Ack, AckKey, Session};
 use crate::{
     AckPacket, Instant, Message, PacketId, PacketType, ProtocolError, Publish, QoS, ReasonCode, Text, Version,
 };
@@ -78,7 +78,8 @@ impl<R: Role> Connection<R> {
     /// # Errors
     ///
     /// The acknowledgement is given back with the reason. [`NotAllowed`](CommandError::NotAllowed) for a reason code that
-    /// this role may not send in PUBACK and PUBREC. [`NotConnected`](CommandError::NotConnected) on a server's connection
+    /// this role may not send in PUBACK and PUBREC, and for the acknowledgement of a message that came in another session,
+    /// which began at another time: drop it, its sender has forgotten the message. [`NotConnected`](CommandError::NotConnected) on a server's connection
     /// that has not been accepted, open or closed, which has no session: acknowledge to the stored one, with
     /// [`Session::ack`](crate::Session::ack).
     pub fn ack(&mut self, now: Instant, ack: Ack) -> Result<(), Rejected<Ack>> {
@@ -92,7 +93,11 @@ impl<R: Role> Connection<R> {
         if !R::IS_CLIENT && !self.session.exists {
             return Err(Rejected::new(CommandError::NotConnected, ack));
         }
-        let AckKey { packet_id, qos, connection, due, delivery } = ack.key;
+        if ack.key.born != self.session.born {
+            let error = CommandError::NotAllowed("the message came in another session: drop its acknowledgement");
+            return Err(Rejected::new(error, ack));
+        }
+        let AckKey { packet_id, qos, connection, due, delivery, .. } = ack.key;
         let due = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(due).filter(|_| connection == self.session.connections),
@@ -240,8 +245,9 @@ impl<R: Role> Connection<R> {
 
     fn deliver(&mut self, message: Message, dup: bool, key: Option<(PacketId, u64, u64)>) {
         let qos = message.qos;
-        let connection = self.session.connections;
-        let ack = key.map(|(packet_id, due, delivery)| Ack::new(AckKey { packet_id, qos, connection, due, delivery }));
+        let Session { born, connections: connection, .. } = self.session;
+        let key = key.map(|(packet_id, due, delivery)| AckKey { born, packet_id, qos, connection, due, delivery });
+        let ack = key.map(Ack::new);
         let delivery = Delivery { message, dup, ack };
         self.tell(R::message(delivery));
     }

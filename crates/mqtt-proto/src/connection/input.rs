@@ -199,6 +199,7 @@ impl<R: Role> Connection<R> {
         if R::IS_CLIENT {
             self.arm_client_keep_alive();
         } else {
+            self.session.confirm();
             self.arm_server_keep_alive();
         }
     }

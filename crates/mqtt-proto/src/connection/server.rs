@@ -28,7 +28,8 @@ impl Connection<Server> {
     /// Lets the client in: sends CONNACK with 0x00, and what the session still owes.
     ///
     /// `session` is the stored session of this client identifier, or `None` to begin a new one; Session Present follows
-    /// from it (MQTT-3.2.2-2, MQTT-3.2.2-3). `connack` may carry properties; the limits of `config` are added where it does
+    /// from it (MQTT-3.2.2-2, MQTT-3.2.2-3). One in which the client has never spoken is better not resumed: see
+    /// [`Session::is_confirmed`]. `connack` may carry properties; the limits of `config` are added where it does
     /// not name them, and the Authentication Method always.
     ///
     /// # Errors
@@ -55,7 +56,7 @@ impl Connection<Server> {
             self.session.cleared();
         }
         self.session.exists = true;
-        self.session.begin_connection();
+        self.session.begin_connection(self.now);
         self.authentication.finish();
         self.phase = Phase::Open;
         self.timers.clear();

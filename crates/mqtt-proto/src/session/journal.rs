@@ -18,6 +18,8 @@ use crate::{EncodeError, FixedHeader, Message, Packet, PacketId, PublishParts, Q
 pub enum Change {
     /// The session begins, or begins anew: what was stored is void.
     Cleared,
+    /// Server: the client has spoken in the session ([`Session::is_confirmed`]).
+    Confirmed,
     /// A QoS 1 or 2 message of ours is under way.
     Published {
         /// The id it is sent under.
@@ -73,6 +75,7 @@ impl Change {
     pub fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Self::Cleared => out.put_u8(CLEARED),
+            Self::Confirmed => out.put_u8(CONFIRMED),
             Self::Published { packet_id, token, message } => {
                 let at = out.len();
                 out.put_u8(PUBLISHED);
@@ -115,6 +118,7 @@ impl Change {
         }
         let change = match kind {
             CLEARED => Self::Cleared,
+            CONFIRMED => Self::Confirmed,
             RELEASED => {
                 let packet_id = get_id(&mut bytes)?;
                 Self::Released { packet_id, reason: ReasonCode(bytes.try_get_u8().map_err(|_| SHORT)?) }
@@ -171,7 +175,8 @@ impl Session {
         let released = released.map(|(packet_id, slot)| Change::Released { packet_id, reason: slot.rec_reason });
         let accepted = self.incoming.sorted().into_iter().filter(|entry| is_accepted(entry.state));
         let accepted = accepted.map(|entry| Change::Accepted { packet_id: entry.id });
-        begin.chain(messages).chain(released).chain(accepted)
+        let confirmed = self.is_confirmed().then_some(Change::Confirmed);
+        begin.chain(confirmed).chain(messages).chain(released).chain(accepted)
     }
 
     /// Builds a session from stored changes, in their order: those of [`export`](Self::export) and what
@@ -197,9 +202,11 @@ impl Session {
         self.exists = true;
         match change {
             Change::Cleared => {
+                self.confirmed = false;
                 self.outgoing = Default::default();
                 self.incoming.clear();
             }
+            Change::Confirmed => self.confirmed = true,
             Change::Published { packet_id, token, message } => {
                 self.tokens = self.tokens.max(token.0);
                 self.outgoing.restore(packet_id, token, message);
@@ -250,4 +257,5 @@ const RELEASED: u8 = 2;
 const FINISHED: u8 = 3;
 const ACCEPTED: u8 = 4;
 const COMPLETED: u8 = 5;
+const CONFIRMED: u8 = 6;
 const SHORT: ChangeError = ChangeError("it is cut short");

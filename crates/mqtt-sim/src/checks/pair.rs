@@ -42,9 +42,6 @@ struct World<'a> {
     stored: Option<Session>,
     /// The server's application will not find the session at the next CONNECT.
     forgets: bool,
-    /// The server began a session anew and the client has not heard of it. A server that resumed that session at the next
-    /// CONNECT would mix it with the client's old one, and the protocol has no remedy: so ours begins anew again.
-    is_unheard: bool,
     /// A 3.1 server forgot a session and could not say so: its client may send QoS 2 messages twice.
     is_confused: bool,
     subscribing: BTreeSet<Token>,
@@ -185,7 +182,6 @@ impl<'a> World<'a> {
             server: End::new(server),
             stored: None,
             forgets: false,
-            is_unheard: false,
             is_confused: false,
             subscribing: BTreeSet::new(),
             requests: Vec::new(),
@@ -212,7 +208,6 @@ impl<'a> World<'a> {
                 let (up, down) = (self.count(), self.count());
                 self.server.read(now, up);
                 self.client.read(now, down);
-                self.is_unheard &= !self.client.machine.is_open();
             }
             14..=16 => {
                 let (client, server) = (self.source.byte(), self.source.byte());
@@ -331,8 +326,10 @@ impl<'a> World<'a> {
             // The client was gone before the application looked; its session stays where it is.
             return;
         }
-        let session = self.stored.take().filter(|_| !connect.clean_start && !self.forgets && !self.is_unheard);
-        self.is_unheard = session.is_none();
+        let is_lost = connect.clean_start || self.forgets;
+        // What 3.1 has no word for it does not forget of its own accord.
+        let keeps = |session: &Session| session.is_confirmed() || self.version == Version::V31;
+        let session = self.stored.take().filter(|session| !is_lost && keeps(session));
         if session.is_none() {
             // Its messages die with it.
             self.server.open.clear();
@@ -371,7 +368,6 @@ impl<'a> World<'a> {
             self.server.write(&mut self.client, usize::MAX);
             self.server.read(self.now, usize::MAX);
             self.client.read(self.now, usize::MAX);
-            self.is_unheard &= !self.client.machine.is_open();
             if self.is_quiet() {
                 return self.check_quiet();
             }

@@ -89,7 +89,7 @@ impl World {
         }
         let Setup { version, keep_alive, .. } = self.setup;
         self.links_made += 1;
-        let is_new = self.forgets || !self.is_confirmed;
+        let is_new = self.forgets || !self.is_confirmed[1];
         // 3.1 has no Session Present: a client can only know that its session is gone if it asked for that.
         self.clean_start |= version == Version::V31 && is_new;
         let mut connect = Connect::new(version, Text::from_static("model"));

@@ -7,7 +7,7 @@ use mqtt_proto::{ConnAck, Connect, Connection, ReasonCode, Server, ServerEvent, 
 use super::app::Before;
 use super::ledger::Said;
 use super::world::accepted;
-use super::{Side, Verdict, Violation, World, broken};
+use super::{Side, Verdict, Violation, World, broken, ensure};
 
 impl World {
     /// The connection that holds the server's session.
@@ -29,6 +29,8 @@ impl World {
         loop {
             let input = &mut self.links[index].pipe(Side::Client).input;
             let taken = server.handle_input(self.now, input);
+            let link = &self.links[index];
+            self.is_confirmed[1] |= link.is_accepted && link.monitor.is_confirmed && link.pipes[0].input.is_empty();
             let polled = self.poll_server(index, &mut server, false)?;
             if taken == 0 && polled == 0 {
                 break;
@@ -118,15 +120,21 @@ impl World {
             self.pump_server(old)?;
         }
         let is_v31 = self.setup.version == Version::V31;
-        let forgets = connect.clean_start || (!is_v31 && (self.forgets || !self.is_confirmed));
-        let session: Option<Session> = self.server_session.take().filter(|_| !forgets);
+        let stored = self.server_session.take();
+        if let Some(stored) = &stored {
+            let (is_confirmed, [may, must]) = (stored.is_confirmed(), self.is_confirmed);
+            ensure(may || !is_confirmed, "I14", || "the client has said nothing that confirms the session".into())?;
+            ensure(is_confirmed || !must, "I14", || "the client has spoken, and the session is not confirmed".into())?;
+        }
+        let keeps = |session: &Session| is_v31 || (session.is_confirmed() && !self.forgets);
+        let session = stored.filter(|session| keeps(session) && !connect.clean_start);
         let is_resumed = session.is_some();
         if !is_resumed {
             self.ledger.forgotten();
             self.flows.clear();
             self.apps[Side::Server.index()].held.clear();
             self.stores[Side::Server.index()].clear();
-            (self.forgets, self.is_confirmed) = (false, false);
+            (self.forgets, self.is_confirmed) = (false, [false; 2]);
         }
         let link = &mut self.links[index];
         link.monitor.is_resumed = is_resumed;

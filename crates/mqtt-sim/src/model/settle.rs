@@ -195,7 +195,7 @@ impl World {
         pipe.is_over |= ends;
         pipe.input.extend_from_slice(&moved);
         link.monitor.arrived(side, &moved, &mut self.flows)?;
-        self.is_confirmed |= link.is_accepted && link.monitor.is_confirmed;
+        self.is_confirmed[0] |= link.is_accepted && link.monitor.is_confirmed;
         self.pump()?;
         if ends {
             self.end_of_transport(number, side)?;
@@ -310,6 +310,8 @@ impl World {
                 self.client_session = session;
             }
             Side::Server => {
+                // What was not stored has not been answered, either.
+                self.is_confirmed[1] &= session.is_confirmed() || !between_stores;
                 let had_session = self.server_session.is_some() || self.server_index().is_some();
                 self.server_session = had_session.then_some(session);
                 for link in &mut self.links {

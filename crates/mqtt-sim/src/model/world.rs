@@ -27,8 +27,8 @@ pub struct World {
     pub(super) server_session: Option<Session>,
     /// The server loses its session before the next CONNECT.
     pub(super) forgets: bool,
-    /// The client has sent something in this session: it knows that it is a new one.
-    pub(super) is_confirmed: bool,
+    /// Something has arrived that the client sends only if it knows that the session is a new one; the server has taken it.
+    pub(super) is_confirmed: [bool; 2],
     pub(super) clean_start: bool,
     pub(super) apps: [App; 2],
     pub(super) ledger: Ledger,
@@ -55,7 +55,7 @@ impl World {
             links_made: 0,
             server_session: None,
             forgets: false,
-            is_confirmed: true,
+            is_confirmed: [true; 2],
             clean_start: false,
             apps: Default::default(),
             ledger: Ledger::default(),

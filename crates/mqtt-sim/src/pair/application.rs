@@ -1,6 +1,6 @@
 //! What the applications of a pair do with their events.
 
-use mqtt_proto::{ClientEvent, ConnAck, Instant, ReasonCode, ServerEvent};
+use mqtt_proto::{ClientEvent, ConnAck, Instant, ReasonCode, ServerEvent, Session};
 
 use super::describe::Describe;
 use super::{Pair, Side};
@@ -74,7 +74,8 @@ impl Pair {
         if self.server.connection.is_closed() {
             return; // The session stays with us.
         }
-        let session = self.stored.take().filter(|_| !clean_start);
+        let keeps = |session: &Session| session.is_confirmed() || self.scenario.resumes_unconfirmed;
+        let session = self.stored.take().filter(|session| !clean_start && keeps(session));
         let connack: ConnAck = self.scenario.connack.clone();
         self.server.connection.accept(self.instant(), connack, session).expect("the server can accept");
         self.scenario.has_accepted = true;

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub server: Config,
     /// The server's application accepts each CONNECT.
     pub accepts: bool,
+    /// The server's application resumes a session in which the client has never spoken.
+    pub resumes_unconfirmed: bool,
     /// The server's application grants each SUBSCRIBE and UNSUBSCRIBE.
     pub grants: bool,
     /// Milliseconds from client to server, and back.
@@ -56,6 +58,7 @@ impl Scenario {
             client: Config::default(),
             server: Config::default(),
             accepts: true,
+            resumes_unconfirmed: true,
             grants: true,
             latency: [0, 0],
             chunk: [usize::MAX, usize::MAX],
