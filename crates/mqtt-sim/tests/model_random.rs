@@ -5,7 +5,7 @@ use std::time::Instant;
 use mqtt_proto::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_proto::Version::{V5, V31};
 use mqtt_sim::model::Side::{Client, Server};
-use mqtt_sim::model::Step::{Dial, PacketSize, Publish, Redial, Run};
+use mqtt_sim::model::Step::{Dial, Disconnect, Frame, Live, PacketSize, Publish, Redial, Run, Stall};
 use mqtt_sim::model::{Load, Setup, Trace, random, shrink};
 
 /// `MODEL_SEEDS=FIRST..LAST` plays others than the usual ones, says how fast, and goes on after a failure.
@@ -75,6 +75,26 @@ fn regressions() -> Vec<(&'static str, Trace)> {
         (
             "the journal of a 3.1 client did not say that there is a session until its first message",
             Trace { setup: Setup { version: V31, journal: true, ..plain }, steps: vec![Dial, Run] },
+        ),
+        (
+            "the checker took the PUBREL of a message given up before it was written for that of its id's last message",
+            Trace {
+                setup: plain,
+                steps: vec![
+                    Dial,
+                    Live(39_569),
+                    Publish(Client, Load { topic: 0, qos: AtLeastOnce, size: 0 }),
+                    Publish(Client, Load { topic: 0, qos: ExactlyOnce, size: 3 }),
+                    PacketSize(Server, 50),
+                    Live(34_458),
+                    Publish(Client, Load { topic: 1, qos: ExactlyOnce, size: 0 }),
+                    Stall(Client, true),
+                    Frame(Client),
+                    Disconnect(Server),
+                    Publish(Client, Load { topic: 7, qos: ExactlyOnce, size: 520 }),
+                    Run,
+                ],
+            },
         ),
     ]
 }

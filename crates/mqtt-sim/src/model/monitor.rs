@@ -265,8 +265,10 @@ impl Monitor {
         let unknown = ack.reason == ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
         let maximum = peer.maximum_packet_size;
         let is_too_large = |number| is_too_large(ledger.content(side, number), self.version, maximum);
-        let Some(flow) = flow.filter(|flow| !flow.is_over || flow.released.is_some()) else {
-            let given_up = ledger.unwritten(side).any(is_too_large);
+        // One that never reached the wire has no flow, or that of the id's last message.
+        let given_up = ledger.unwritten(side).any(is_too_large);
+        let is_mine = |flow: &&mut Flow| !flow.is_over || flow.released.is_some() && !given_up;
+        let Some(flow) = flow.filter(is_mine) else {
             return ensure(unknown || given_up, "I13", || "no message is under way with this id".into());
         };
         let may_release = flow.is_received || flow.released.is_some() || is_too_large(flow.number);
