@@ -1,4 +1,4 @@
-//! What needs other people's crates: our decoder beside two others.
+//! What needs other people's crates: our decoder beside three others.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub fn differences(input: &[u8]) -> Vec<Difference> {
         }
     }
     let theirs: &[(&str, Theirs)] = match version {
-        Version::V5 => &[("mqttbytes::v5", mqttbytes_v5)],
+        Version::V5 => &[("mqtt5-protocol", mqtt5_protocol), ("mqttbytes::v5", mqttbytes_v5)],
         Version::V31 | Version::V311 => &[("mqttbytes::v4", mqttbytes_v4), ("mqttrs", mqttrs)],
     };
     let mut found = Vec::new();
@@ -93,6 +93,24 @@ impl PartialEq<Seen> for Publish {
             && message.retain == seen.retain
             && self.dup == seen.dup
             && (message.qos == QoS::AtMostOnce || self.packet_id.map_or(0, |id| id.get()) == seen.id)
+    }
+}
+
+fn mqtt5_protocol(frame: &[u8]) -> Result<Option<Seen>, String> {
+    use mqtt5_protocol::packet::{FixedHeader, Packet};
+    let mut rest = Bytes::copy_from_slice(frame);
+    let header = FixedHeader::decode(&mut rest).map_err(|error| name(&error))?;
+    if !header.validate_flags() {
+        return Err("InvalidFlags".to_owned());
+    }
+    match Packet::decode_from_body(header.packet_type, &header, &mut rest) {
+        Ok(Packet::Publish(publish)) => {
+            let (topic, payload) = (publish.topic_name.into_bytes(), publish.payload.to_vec());
+            let (qos, dup, retain) = (publish.qos as u8, publish.dup, publish.retain);
+            Ok(Some(Seen { topic, payload, qos, dup, retain, id: publish.packet_id.unwrap_or_default() }))
+        }
+        Ok(_) => Ok(None),
+        Err(error) => Err(name(&error)),
     }
 }
 
