@@ -1,9 +1,10 @@
-//! The `mqtt` command: `mqtt pub` sends messages, `mqtt sub` prints them.
+//! The `mqtt` command: `mqtt pub` sends messages, `mqtt sub` prints them, `mqtt broker` carries them.
 //!
-//! Everything about the protocol is in `mqtt-client` and below it. Here are the options of Mosquitto's tools, where
+//! Everything about the protocol is in `mqtt-client`, `mqtt-broker` and below them. Here are the options of Mosquitto's tools, where
 //! payloads come from and go to, and what is said on stderr.
 
 mod args;
+mod broker;
 mod format;
 mod input;
 mod interrupt;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Ok(Command::Show(text)) => show(&text),
         Ok(Command::Publish(args)) => block_on(publish::run(*args)),
         Ok(Command::Subscribe(args)) => block_on(subscribe::run(*args)),
+        Ok(Command::Broker(args)) => block_on(broker::run(*args)),
         Ok(Command::Passwd(args)) => passwd::run(*args),
         Err(error) => {
             say(format_args!("mqtt: {error}"));

@@ -3,6 +3,7 @@
 //! Rules of this module: nothing is parsed and ignored; an error names the option, the rule and the remedy; whatever is
 //! wrong with the arguments is found before anything is dialled.
 
+mod broker;
 mod connection;
 mod passwd;
 mod publish;
@@ -13,6 +14,7 @@ mod subscribe;
 use std::ffi::OsString;
 use std::fmt;
 
+pub(crate) use broker::BrokerArgs;
 pub(crate) use connection::{ClientId, ConnectionArgs, Target};
 pub(crate) use passwd::{Change, PasswdArgs, checked};
 pub(crate) use publish::{PublishArgs, Source};
@@ -24,6 +26,7 @@ pub(crate) use subscribe::{SubscribeArgs, SubscribeOptions};
 pub(crate) enum Command {
     Publish(Box<PublishArgs>),
     Subscribe(Box<SubscribeArgs>),
+    Broker(Box<BrokerArgs>),
     Passwd(Box<PasswdArgs>),
     /// A text for stdout.
     Show(String),
@@ -62,6 +65,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     match command.to_str() {
         Some("pub") => publish::parse(&mut reader),
         Some("sub") => subscribe::parse(&mut reader),
+        Some("broker") => broker::parse(&mut reader),
         Some("--help" | "help") => Ok(Command::Show(OVERVIEW.into())),
         Some("--version") => Ok(Command::Show(version())),
         Some("") => Err(UsageError::new("a command is missing; 'mqtt --help' lists them")),
@@ -74,10 +78,11 @@ fn version() -> String {
 }
 
 const OVERVIEW: &str = "\
-mqtt: publish and subscribe over MQTT 3.1, 3.1.1 and 5.0
+mqtt: publish, subscribe and be the broker, over MQTT 3.1, 3.1.1 and 5.0
 
   mqtt pub -t TOPIC -m MESSAGE     send a message
   mqtt sub -t FILTER               print the messages that match
+  mqtt broker                      be the broker
   mqtt passwd FILE USER            users and passwords for a broker
   mqtt COMMAND --help              the options of each
   mqtt --version                   the version of this program

@@ -28,6 +28,13 @@ impl Moment {
         }
     }
 
+    /// What strftime makes of this format.
+    pub(crate) fn strftime_text(&self, format: &str) -> String {
+        let mut out = Vec::new();
+        self.write(format, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     /// For example `2016-08-10T09:47:38+0100`.
     pub(super) fn iso8601(&self, out: &mut Vec<u8>) {
         self.write("%FT%T%z", out);
