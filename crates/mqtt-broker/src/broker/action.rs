@@ -73,8 +73,6 @@ pub enum Action {
         request: UnsubscribeRequest,
         /// One for each filter.
         reasons: Vec<ReasonCode>,
-        /// Why some were refused, for people.
-        reason_string: Option<Text>,
     },
     /// [`Connection::ack`](mqtt_proto::Connection::ack).
     Ack(Ack),

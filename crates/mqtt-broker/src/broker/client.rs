@@ -29,13 +29,24 @@ pub(crate) struct Client {
     pub(crate) is_called: bool,
     /// The connection has no room: its owner comes back by itself.
     pub(crate) is_blocked: bool,
-    /// Messages of share groups on their way, which move to another member if the session ends.
-    pub(crate) shared_in_flight: BTreeMap<Token, (MessageKey, ShareId)>,
+    /// Messages on their way that are more than the connection's business.
+    pub(crate) in_flight: BTreeMap<Token, Held>,
+    /// Bytes of those.
+    pub(crate) held_bytes: usize,
     /// When the timers of this client are due.
     pub(crate) will_at: Option<Instant>,
     pub(crate) expires_at: Option<Instant>,
     /// Since when it has been away.
     pub(crate) away_since: Option<Instant>,
+}
+
+/// A message of QoS 1 or 2 on its way, of which the broker keeps a reference: one for a share group, which moves to another
+/// member if the session ends, or a large one, which counts against the limits until it is acknowledged.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) key: MessageKey,
+    /// At QoS 1; what is begun at QoS 2 is finished with this client or with nobody (MQTT-4.8.2-4, MQTT-4.8.2-5).
+    pub(crate) share: Option<ShareId>,
 }
 
 /// Where a client is.
@@ -83,7 +94,8 @@ impl Client {
             replays: VecDeque::new(),
             is_called: false,
             is_blocked: false,
-            shared_in_flight: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            held_bytes: 0,
             will_at: None,
             expires_at: None,
             away_since: None,

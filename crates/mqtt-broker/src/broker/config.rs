@@ -25,7 +25,8 @@ pub struct Config {
     /// A connected client for which nothing waits gets one whatever the limit. Default: 1,000. Each costs 64 bytes and the
     /// message itself, once for all clients.
     pub maximum_queued_messages: usize,
-    /// Bytes of topics, payloads and properties that wait for one client, as above. Default: 8 MiB.
+    /// Bytes of topics, payloads and properties that wait for one client, as above; messages from 64 KiB on count until they
+    /// are acknowledged. Default: 8 MiB.
     pub maximum_queued_bytes: usize,
     /// Bytes that wait for all clients together, a message that waits for many counted once. When it is reached, the newest
     /// message is dropped for every client that is away or has others waiting already. Default: 256 MiB.

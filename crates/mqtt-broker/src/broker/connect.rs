@@ -206,6 +206,7 @@ impl Broker {
         };
         self.counts.connects += 1;
         self.ids.insert(info.client_id.clone(), key);
+        self.status.maximum = self.status.maximum.max(self.ids.len());
         let asked = match connect.version {
             Version::V5 => connect.properties().session_expiry_interval().unwrap_or(0),
             Version::V31 | Version::V311 if connect.clean_start => 0,

@@ -3,13 +3,13 @@
 use mqtt_proto::{Acknowledged, CommandError, Instant, Message, QoS, Token, Version};
 
 use super::action::{DropReason, Peer};
-use super::client::{Client, Replay};
+use super::client::{Client, Held, Link, Replay};
 use super::policy::Policy;
 use super::queue::{Identifiers, Queued};
-use super::store::{Lifetime, MessageKey};
+use super::store::Lifetime;
 use super::timer::Timer;
 use super::{Broker, PRESENT};
-use crate::router::{Retained, ShareId, Step};
+use crate::router::{Retained, Step};
 
 /// A message for a client's connection: [publish](mqtt_proto::Connection::publish) it, then hand its ticket to
 /// [`Broker::handle_sent`], or what was given back to [`Broker::give_back`].
@@ -27,13 +27,18 @@ pub struct Outgoing {
 #[must_use = "hand it back with `handle_sent`"]
 pub struct Ticket {
     lifetime: Lifetime,
-    share: Option<(MessageKey, ShareId)>,
+    payload_len: usize,
+    held: Option<Held>,
 }
 
 impl Ticket {
-    /// The reference that it holds, and the group that the message is for.
-    pub(super) fn into_share(self) -> Option<(MessageKey, ShareId)> {
-        self.share
+    fn new(lifetime: Lifetime, message: &Message, held: Option<Held>) -> Self {
+        Self { lifetime, payload_len: message.payload.len(), held }
+    }
+
+    /// What it keeps of the message.
+    pub(super) fn into_held(self) -> Option<Held> {
+        self.held
     }
 }
 
@@ -69,18 +74,15 @@ impl Broker {
         }
         let returned = client.returned.as_ref().map(|outgoing| outgoing.message.qos);
         let qos = returned.or_else(|| client.queue.front().map(|entry| entry.qos))?;
-        if !has_room(qos) {
+        let holds_too_much = client.held_bytes > 0 && client.held_bytes >= self.config.maximum_queued_bytes;
+        if holds_too_much || !has_room(qos) {
             client.is_blocked = true;
             return None;
         }
-        let outgoing = match client.returned.take() {
-            Some(outgoing) => refresh(now, outgoing),
-            None => self.take_queued(now, key)?,
-        };
-        self.counts.packets_sent += 1;
-        self.counts.publishes_sent += 1;
-        self.counts.payload_sent += outgoing.message.payload.len() as u64;
-        Some(outgoing)
+        match client.returned.take() {
+            Some(outgoing) => Some(refresh(now, outgoing)),
+            None => self.take_queued(now, key),
+        }
     }
 
     /// A connection could not take a message. If it is full or gone, the message stays the first to be sent; if the message
@@ -108,13 +110,17 @@ impl Broker {
 
     /// A connection has taken a message, under this token.
     pub fn handle_sent(&mut self, peer: Peer, token: Token, ticket: Ticket) {
-        let Some((message, share)) = ticket.share else { return };
+        self.counts.packets_sent += 1;
+        self.counts.publishes_sent += 1;
+        self.counts.payload_sent += ticket.payload_len as u64;
+        let Some(held) = ticket.held else { return };
         let key = self.key_of(peer);
         match key.and_then(|key| self.clients.get_mut(key)) {
             Some(client) => {
-                client.shared_in_flight.insert(token, (message, share));
+                client.held_bytes += self.store.stored(&held.key).len;
+                client.in_flight.insert(token, held);
             }
-            None => self.store.release(message),
+            None => self.store.release(held.key),
         }
     }
 
@@ -123,8 +129,9 @@ impl Broker {
         let client = self.clients.get_mut(key).expect(PRESENT);
         client.is_blocked = false;
         // MQTT-4.8.2-6: also if it was refused, no other member gets it.
-        if let Some((message, _)) = client.shared_in_flight.remove(&acknowledged.token) {
-            self.store.release(message);
+        if let Some(held) = client.in_flight.remove(&acknowledged.token) {
+            client.held_bytes -= self.store.stored(&held.key).len;
+            self.store.release(held.key);
         }
         self.call(key);
     }
@@ -151,8 +158,8 @@ impl Broker {
     }
 
     fn release_ticket(&mut self, ticket: Ticket) {
-        if let Some((key, _)) = ticket.into_share() {
-            self.store.release(key);
+        if let Some(held) = ticket.held {
+            self.store.release(held.key);
         }
     }
 
@@ -180,14 +187,19 @@ impl Broker {
     fn take_queued(&mut self, now: Instant, key: u32) -> Option<Outgoing> {
         let client = self.clients.get_mut(key)?;
         let Queued { key, qos, retain, identifiers, share, .. } = client.queue.pop(&self.store)?;
-        let lifetime = self.store.stored(&key).lifetime;
-        // What is begun at QoS 2 is finished with this client or with nobody (MQTT-4.8.2-4, MQTT-4.8.2-5).
-        let share = share.filter(|_| qos == QoS::AtLeastOnce).map(|share| (self.store.share(&key), share));
+        let (lifetime, len) = (self.store.stored(&key).lifetime, self.store.stored(&key).len);
+        let share = share.filter(|_| qos == QoS::AtLeastOnce);
+        // For a subscriber in the process nothing is ever on its way.
+        let is_held = matches!(client.link, Link::Open(_) | Link::Leaving(_))
+            && qos > QoS::AtMostOnce
+            && (share.is_some() || len >= LARGE);
+        let held = is_held.then(|| Held { key: self.store.share(&key), share });
         let mut message = self.store.take(key);
         message.qos = qos;
         message.retain = retain;
         let message = address(now, message, lifetime, &identifiers, client.info.version);
-        Some(Outgoing { message, ticket: Ticket { lifetime, share } })
+        let ticket = Ticket::new(lifetime, &message, held);
+        Some(Outgoing { message, ticket })
     }
 }
 
@@ -217,7 +229,8 @@ fn next_retained(
         message.qos = message.qos.min(granted.qos);
         message.retain = true;
         let message = address(now, message, lifetime, &granted.identifier.into(), client.info.version);
-        return Some(Outgoing { message, ticket: Ticket { lifetime, share: None } });
+        let ticket = Ticket::new(lifetime, &message, None);
+        return Some(Outgoing { message, ticket });
     }
     None
 }
@@ -253,3 +266,6 @@ fn refresh(now: Instant, Outgoing { message, ticket }: Outgoing) -> Outgoing {
 
 /// Retained topics to look at before others have their turn: a millisecond or so.
 const LOOKS: u32 = 1_000;
+
+/// Bytes from which a message on its way counts against the limits: a hundred smaller ones do no harm.
+const LARGE: usize = 64 << 10;

@@ -147,10 +147,6 @@ impl Broker {
         while let Some(entry) = client.queue.pop(&self.store) {
             self.store.release(entry.key);
         }
-        let returned = client.returned.and_then(|outgoing| outgoing.ticket.into_share());
-        for (key, _) in client.shared_in_flight.into_values().chain(returned) {
-            self.store.release(key);
-        }
     }
 
     /// Sends a client away. Its session stays.

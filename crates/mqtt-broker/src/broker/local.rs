@@ -5,7 +5,6 @@ use mqtt_proto::{Closed, Instant, QoS, ReasonCode, Session, Subscription, Text, 
 use super::action::{OpenError, Origin, Peer};
 use super::client::{Client, Link, LinkState, Stage};
 use super::policy::ClientInfo;
-use super::publish::levels;
 use super::{Broker, PRESENT};
 
 impl Broker {
@@ -38,10 +37,7 @@ impl Broker {
     /// subscriber has this number.
     pub fn subscribe_local(&mut self, peer: Peer, subscription: &Subscription) -> Result<QoS, ReasonCode> {
         let key = self.local(peer).ok_or(ReasonCode::UNSPECIFIED_ERROR)?;
-        if levels(subscription.filter.filter().as_bytes()) > self.config.maximum_topic_levels {
-            return Err(ReasonCode::TOPIC_FILTER_INVALID);
-        }
-        self.check_count(key, subscription)?;
+        self.check_limits(key, subscription).map_err(|refusal| refusal.reason)?;
         let qos = subscription.qos.min(self.config.maximum_qos);
         self.grant(key, subscription, qos, None);
         self.call(key);

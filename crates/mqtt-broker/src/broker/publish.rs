@@ -213,7 +213,9 @@ pub(super) fn levels(topic: &[u8]) -> usize {
 /// Why a message of so many bytes cannot wait for a client.
 fn no_room(config: &Config, client: &Client, len: usize, total: usize) -> Option<DropReason> {
     let queue = &client.queue;
-    if queue.len() >= config.maximum_queued_messages || queue.bytes() + len > config.maximum_queued_bytes {
+    if queue.len() >= config.maximum_queued_messages
+        || client.held_bytes + queue.bytes() + len > config.maximum_queued_bytes
+    {
         return Some(DropReason::QueueFull);
     }
     (total > config.maximum_queued_bytes_total).then_some(DropReason::MemoryFull)

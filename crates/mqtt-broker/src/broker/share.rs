@@ -13,7 +13,7 @@ use mqtt_proto::Instant;
 
 use super::Broker;
 use super::action::DropReason;
-use super::client::Client;
+use super::client::{Client, Held};
 use super::publish::{Offered, Terms};
 use super::queue::{Identifiers, Queued};
 use super::store::MessageKey;
@@ -84,10 +84,14 @@ impl Broker {
     /// The session of a client ends; it is in no group any more.
     pub(super) fn move_from_ended(&mut self, now: Instant, key: u32) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let on_their_way = std::mem::take(&mut client.shared_in_flight).into_values();
-        let returned = client.returned.take().and_then(|outgoing| outgoing.ticket.into_share());
-        for (message, share) in on_their_way.chain(returned) {
-            self.move_one(now, message, share);
+        client.held_bytes = 0;
+        let on_their_way = std::mem::take(&mut client.in_flight).into_values();
+        let returned = client.returned.take().and_then(|outgoing| outgoing.ticket.into_held());
+        for Held { key, share } in on_their_way.chain(returned) {
+            match share {
+                Some(share) => self.move_one(now, key, share),
+                None => self.store.release(key),
+            }
         }
         self.move_queued(now, key, |_, _| true);
     }

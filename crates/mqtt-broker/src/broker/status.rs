@@ -38,7 +38,7 @@ pub(crate) struct Status {
     start: Option<Instant>,
     last: Instant,
     /// The largest number of clients with a session.
-    maximum: usize,
+    pub(super) maximum: usize,
     loads: [Load; LOADS.len()],
 }
 
@@ -84,7 +84,6 @@ impl Broker {
         self.timers.set(now + interval, Timer::Status);
         let passed = now.since(self.status.last);
         self.status.last = now;
-        self.status.maximum = self.status.maximum.max(self.ids.len());
         for (name, value) in self.values(now) {
             self.publish_value(now, name, &value);
         }

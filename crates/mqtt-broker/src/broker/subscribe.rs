@@ -1,13 +1,13 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use mqtt_proto::{
-    Instant, QoS, ReasonCode, RetainHandling, SubscribeRequest, Subscription, SubscriptionId, TopicFilter,
+    Instant, QoS, ReasonCode, RetainHandling, SubscribeRequest, Subscription, SubscriptionId, Text, TopicFilter,
     UnsubscribeRequest, Version,
 };
 
 use super::action::{Action, Notice, Peer};
 use super::client::{Granted, Replay};
-use super::publish::levels;
+use super::publish::{Refusal, levels};
 use super::{Broker, PRESENT};
 use crate::router::Entry;
 
@@ -15,22 +15,24 @@ impl Broker {
     pub(super) fn receive_subscribe(&mut self, peer: Peer, request: SubscribeRequest) {
         let Some(key) = self.key_of(peer) else { return };
         let identifier = request.subscribe.properties().subscription_identifiers().next();
+        let mut words = None;
         let reasons: Vec<ReasonCode> = request
             .subscribe
             .subscriptions
             .iter()
-            .map(|subscription| self.subscribe(key, subscription, identifier))
+            .map(|subscription| self.subscribe(key, subscription, identifier, &mut words))
             .collect();
-        self.act(peer, Action::Suback { request, reasons, reason_string: None });
+        self.act(peer, Action::Suback { request, reasons, reason_string: words.map(Text::from_static) });
         self.call(key);
     }
 
     /// Makes one subscription, as if it were the only one of its SUBSCRIBE (MQTT-3.8.4-5). Its reason code.
-    pub(super) fn subscribe(
+    fn subscribe(
         &mut self,
         key: u32,
         wanted: &Subscription,
         identifier: Option<SubscriptionId>,
+        words: &mut Option<&'static str>,
     ) -> ReasonCode {
         let version = self.clients.get(key).expect(PRESENT).info.version;
         let reason = match self.check_subscription(key, wanted) {
@@ -40,30 +42,34 @@ impl Broker {
             }
             // D31-suback: 3.1 has no word for a refusal.
             Err(_) if version == Version::V31 => granted(wanted.qos),
-            Err(reason) if matches!(reason.0, 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2) => reason,
-            Err(_) => ReasonCode::NOT_AUTHORIZED,
+            Err(refusal) => {
+                *words = words.or(refusal.words);
+                let is_sayable =
+                    matches!(refusal.reason.0, 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2);
+                if is_sayable { refusal.reason } else { ReasonCode::NOT_AUTHORIZED }
+            }
         };
         let client_id = self.clients.get(key).expect(PRESENT).info.client_id.clone();
         self.notice(|| Notice::Subscribed { client_id, filter: wanted.filter.clone(), reason });
         reason
     }
 
-    fn check_subscription(&mut self, key: u32, wanted: &Subscription) -> Result<QoS, ReasonCode> {
+    fn check_subscription(&mut self, key: u32, wanted: &Subscription) -> Result<QoS, Refusal> {
+        self.check_limits(key, wanted)?;
         let client = self.clients.get(key).expect(PRESENT);
-        if levels(wanted.filter.filter().as_bytes()) > self.config.maximum_topic_levels {
-            return Err(ReasonCode::TOPIC_FILTER_INVALID);
-        }
-        self.check_count(key, wanted)?;
         let allowed = self.policy.subscribe(&client.info, wanted)?;
         // MQTT-3.2.2-10
         Ok(wanted.qos.min(allowed).min(self.config.maximum_qos))
     }
 
-    pub(super) fn check_count(&self, key: u32, wanted: &Subscription) -> Result<(), ReasonCode> {
+    pub(super) fn check_limits(&self, key: u32, wanted: &Subscription) -> Result<(), Refusal> {
+        if levels(wanted.filter.filter().as_bytes()) > self.config.maximum_topic_levels {
+            return Err(TOO_DEEP);
+        }
         let subscriptions = &self.clients.get(key).expect(PRESENT).subscriptions;
         let is_new = !subscriptions.contains_key(&wanted.filter);
         if is_new && subscriptions.len() >= self.config.maximum_subscriptions {
-            return Err(ReasonCode::QUOTA_EXCEEDED);
+            return Err(TOO_MANY);
         }
         Ok(())
     }
@@ -95,7 +101,7 @@ impl Broker {
         let Some(key) = self.key_of(peer) else { return };
         let filters = &request.unsubscribe.filters;
         let reasons = filters.iter().map(|filter| self.unsubscribe(now, key, filter)).collect();
-        self.act(peer, Action::Unsuback { request, reasons, reason_string: None });
+        self.act(peer, Action::Unsuback { request, reasons });
     }
 
     pub(super) fn unsubscribe(&mut self, now: Instant, key: u32, filter: &TopicFilter) -> ReasonCode {
@@ -155,3 +161,7 @@ fn granted(qos: QoS) -> ReasonCode {
 fn owned(filter: &TopicFilter) -> TopicFilter {
     TopicFilter::new(filter.as_bytes()).map_or_else(|_| filter.clone(), |filter| filter.to_shared())
 }
+
+const TOO_DEEP: Refusal =
+    Refusal::new(ReasonCode::TOPIC_FILTER_INVALID, "the filter has more levels than the server takes");
+const TOO_MANY: Refusal = Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the client has as many subscriptions as it may");

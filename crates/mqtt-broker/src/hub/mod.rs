@@ -15,7 +15,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use mqtt_proto::{
     Closed, CommandError, Config, Connection, Instant, Message, Outbox, Server, ServerEvent, SubscribeRequest, Text,
-    UnsubscribeRequest,
 };
 
 use crate::{Action, Broker, OpenError, Origin, Outgoing, Peer};
@@ -379,8 +378,7 @@ fn perform(link: &mut Link, now: Instant, action: Action) {
             let request = reason_string.into_iter().fold(request, SubscribeRequest::with_reason_string);
             connection.suback(now, request, &reasons).map_err(CommandError::from)
         }
-        Action::Unsuback { request, reasons, reason_string } => {
-            let request = reason_string.into_iter().fold(request, UnsubscribeRequest::with_reason_string);
+        Action::Unsuback { request, reasons } => {
             connection.unsuback(now, request, &reasons).map_err(CommandError::from)
         }
         Action::Ack(ack) => connection.ack(now, ack).map_err(CommandError::from),

@@ -132,6 +132,31 @@ fn a_client_that_never_acknowledges_gets_its_window_and_all_other_packets() {
     assert_eq!(rig.received(stuck), ["a=3"]);
 }
 
+// Bugs 76, 81: a window of a hundred is no window for large messages.
+#[test]
+fn large_messages_on_their_way_count_against_the_limit_of_their_client() {
+    const LEN: usize = 100_000;
+    let mut rig = Rig::new(Config { maximum_queued_bytes: 3 * LEN, ..Config::default() });
+    let publisher = rig.client("publisher");
+    let stuck = rig.connect(lasting("stuck"));
+    rig.devices[stuck].holds_acks = true;
+    rig.subscribe(stuck, "a", QoS::AtLeastOnce);
+    let payload = |n: usize| format!("{n}{}", "x".repeat(LEN));
+    for n in 0..9 {
+        rig.publish(publisher, at(QoS::AtLeastOnce, "a", &payload(n)));
+    }
+    assert_eq!(rig.take(stuck).len(), 3);
+    assert_eq!(dropped(&rig, DropReason::QueueFull), 5, "one waits");
+    rig.ack_all(stuck);
+    assert_eq!(rig.take(stuck).len(), 1);
+    rig.ack_all(stuck);
+    rig.devices[stuck].holds_acks = false;
+    for n in 0..9 {
+        rig.publish(publisher, at(QoS::AtLeastOnce, "a", &payload(n)));
+    }
+    assert_eq!(rig.take(stuck).len(), 9);
+}
+
 #[test]
 fn expired_messages_make_room_for_new_ones() {
     let mut rig = Rig::new(Config { maximum_queued_messages: 2, ..Config::default() });
@@ -160,6 +185,8 @@ fn a_client_has_a_limited_number_of_subscriptions() {
             assert_eq!(rig.subscribe(device, &n.to_string(), QoS::AtMostOnce), ReasonCode::SUCCESS);
         }
         assert_eq!(rig.subscribe(device, "more", QoS::AtMostOnce), ReasonCode::QUOTA_EXCEEDED);
+        let words = rig.devices[device].subacks.last().unwrap().properties().reason_string().map(str::to_owned);
+        assert_eq!(words.as_deref(), Some("the client has as many subscriptions as it may"));
         if maximum > 0 {
             assert_eq!(rig.subscribe(device, "0", QoS::AtLeastOnce), ReasonCode::GRANTED_QOS_1, "a replacement");
             rig.unsubscribe(device, "0");

@@ -2,6 +2,8 @@
 
 mod connecting;
 mod limits;
+mod locals;
+mod policies;
 mod retained;
 mod rig;
 mod routing;

@@ -7,8 +7,8 @@ use bytes::{Buf, BytesMut};
 use mqtt_broker::{Action, Broker, Config, Notice, Origin, Outgoing, Peer, Policy};
 use mqtt_proto::{
     Ack, Acknowledged, Client, ClientEvent, Closed, CommandError, ConnAck, Connect, Connection, Disconnect, Instant,
-    Message, QoS, ReasonCode, Role, Server, ServerEvent, Session, SubAck, Subscribe, Subscription, Text, Token,
-    TopicFilter, TopicName, UnsubAck, Unsubscribe, Version,
+    Message, QoS, ReasonCode, Role, Server, ServerEvent, Session, SubAck, Subscribe, SubscribeRequest, Subscription,
+    Text, Token, TopicFilter, TopicName, UnsubAck, Unsubscribe, Version,
 };
 
 /// A client at the other end of a link.
@@ -299,8 +299,11 @@ impl Rig {
             match action {
                 Action::Accept { connack, session } => link.accept(now, connack, session).unwrap(),
                 Action::Refuse(connack) => link.refuse(now, connack).unwrap(),
-                Action::Suback { request, reasons, .. } => link.suback(now, request, &reasons).unwrap(),
-                Action::Unsuback { request, reasons, .. } => link.unsuback(now, request, &reasons).unwrap(),
+                Action::Suback { request, reasons, reason_string } => {
+                    let request = reason_string.into_iter().fold(request, SubscribeRequest::with_reason_string);
+                    link.suback(now, request, &reasons).unwrap();
+                }
+                Action::Unsuback { request, reasons } => link.unsuback(now, request, &reasons).unwrap(),
                 Action::Ack(ack) => link.ack(now, ack).unwrap(),
                 Action::Auth(auth) => link.auth(now, auth).unwrap(),
                 Action::Disconnect(disconnect) => match link.disconnect(now, disconnect) {
