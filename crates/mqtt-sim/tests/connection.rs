@@ -10,6 +10,7 @@ mod connecting;
 mod disconnecting;
 mod falling_behind;
 mod flow_control;
+mod given_back;
 mod keep_alive;
 mod legality;
 mod malformed;
