@@ -1,0 +1,31 @@
+//! What failed once, as the test of random schedules printed it, and what was wrong.
+
+use mqtt_proto::QoS::{AtLeastOnce, AtMostOnce};
+
+use crate::schedule::Trace;
+use crate::setup::Size::Small;
+use crate::setup::Step::{Connect, Cut, Live, Publish, Run, Subscribe};
+use crate::setup::{Hello, Load, Setup, Wish};
+
+pub(crate) fn all() -> Vec<(&'static str, Trace)> {
+    let hello = |expiry| Hello { clean: false, expiry, will: None, keep_alive: 0 };
+    let wish = |filter, qos| Wish { filter, qos, no_local: false, as_published: false, handling: 1, identifier: 0 };
+    let load = Load { topic: 0, qos: AtLeastOnce, retain: true, expiry: 0, size: Small };
+    vec![(
+        "what a member of a share group had not acknowledged when its session ended went to nobody",
+        Trace {
+            setup: Setup { holds: 0b101, ..Setup::PLAIN },
+            steps: vec![
+                Connect(0, hello(0)),
+                Connect(2, hello(3)),
+                Run,
+                Subscribe(2, wish(0, AtMostOnce)),
+                Subscribe(2, wish(13, AtLeastOnce)),
+                Subscribe(0, wish(13, AtLeastOnce)),
+                Publish(0, load),
+                Live(1_001),
+                Cut(0, 0),
+            ],
+        },
+    )]
+}
