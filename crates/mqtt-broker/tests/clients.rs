@@ -11,6 +11,7 @@ fn options(server: &Server, version: Version, id: &str) -> Options {
     Options::new(address.ip().to_string(), address.port()).version(version).client_id(id)
 }
 
+// MQTT-7.1.1-1
 #[tokio::test]
 async fn messages_travel_between_clients_of_every_version_at_every_qos() {
     let server = Server::start().unwrap();

@@ -1,9 +1,11 @@
 //! Retained messages, and how new subscriptions get them.
 
 use mqtt_broker::Config;
-use mqtt_proto::{Message, QoS, ReasonCode, RetainHandling, Subscribe, SubscriptionId};
+use mqtt_proto::{
+    Connect, Message, QoS, ReasonCode, RetainHandling, Subscribe, SubscriptionId, TopicFilter, Unsubscribe, Version,
+};
 
-use crate::rig::{Rig, at, message, subscription, v5, v311};
+use crate::rig::{Rig, at, message, subscription, text, v5, v311};
 
 fn kept(topic: &str, payload: &str) -> Message {
     message(topic, payload).with_retain(true)
@@ -15,7 +17,7 @@ fn with_handling(filter: &str, handling: RetainHandling) -> Subscribe {
     Subscribe::new(vec![subscription])
 }
 
-// MQTT-3.3.1-5 to 8; 3.1.1: MQTT-3.3.1-5, MQTT-3.3.1-6, MQTT-3.3.1-7, MQTT-3.3.1-10, MQTT-3.3.1-11, MQTT-3.3.1-12
+// MQTT-3.3.1-5, MQTT-3.3.1-6, MQTT-3.3.1-7, MQTT-3.3.1-8; 3.1.1: MQTT-3.3.1-5, MQTT-3.3.1-6, MQTT-3.3.1-7, MQTT-3.3.1-10, MQTT-3.3.1-11, MQTT-3.3.1-12
 #[test]
 fn a_topic_keeps_the_last_retained_message_until_an_empty_one_comes() {
     let mut rig = Rig::new(Config::default());
@@ -77,23 +79,37 @@ fn retain_handling_says_which_subscription_gets_them() {
     }
 }
 
-// MQTT-3.8.4-5, MQTT-3.8.4-6, MQTT-3.9.3-1, MQTT-3.10.4-6, MQTT-3.11.3-1
+// MQTT-3.8.4-1, MQTT-3.8.4-5, MQTT-3.8.4-6, MQTT-3.9.3-1, MQTT-3.10.4-6, MQTT-3.11.3-1; 3.1.1: MQTT-3.8.4-1, MQTT-3.8.4-4,
+// MQTT-3.8.4-5, MQTT-3.10.4-6
 #[test]
 fn many_filters_in_one_packet_are_as_many_subscriptions() {
-    let mut rig = Rig::new(Config { maximum_subscriptions: 3, ..Config::default() });
-    let (publisher, device) = (rig.client("publisher"), rig.client("device"));
-    for topic in ["a", "b"] {
-        rig.publish(publisher, kept(topic, "1"));
+    for version in [Version::V311, Version::V5] {
+        let is_v5 = version == Version::V5;
+        let mut rig = Rig::new(Config { maximum_subscriptions: 3, ..Config::default() });
+        let publisher = rig.client("publisher");
+        let device = rig.connect(Connect::new(version, text("device")));
+        for topic in ["a", "b"] {
+            rig.publish(publisher, kept(topic, "1"));
+        }
+        let filters = [("a", 0), ("+", 2), ("b", 1), ("c", 0), ("a", 1)];
+        let subscriptions = filters.map(|(filter, qos)| subscription(filter, QoS::new(qos).unwrap()));
+        rig.subscribe_with(device, Subscribe::new(subscriptions.to_vec()));
+        let reasons: Vec<u8> = rig.devices[device].subacks[0].reasons.iter().map(|reason| reason.0).collect();
+        assert_eq!(reasons, [0, 2, 1, if is_v5 { 0x97 } else { 0x80 }, 1]);
+        // The second "a" replaced the first and began anew.
+        let mut received = rig.received(device);
+        received.sort();
+        assert_eq!(received, ["a=1", "a=1", "b=1", "b=1"]);
+        let filters = ["+", "c", "b"].map(TopicFilter::from_static);
+        let now = rig.now;
+        rig.devices[device].connection.unsubscribe(now, Unsubscribe::new(filters.to_vec())).unwrap();
+        rig.settle();
+        let reasons: Vec<u8> = rig.devices[device].unsubacks[0].reasons.iter().map(|reason| reason.0).collect();
+        assert_eq!(reasons, if is_v5 { vec![0, 0x11, 0] } else { vec![] });
+        rig.publish(publisher, message("a", "left"));
+        rig.publish(publisher, message("b", "gone"));
+        assert_eq!(rig.received(device), ["a=left"]);
     }
-    let filters = [("a", 0), ("+", 2), ("b", 1), ("c", 0), ("a", 1)];
-    let subscriptions = filters.map(|(filter, qos)| subscription(filter, QoS::new(qos).unwrap()));
-    rig.subscribe_with(device, Subscribe::new(subscriptions.to_vec()));
-    let reasons: Vec<u8> = rig.devices[device].subacks[0].reasons.iter().map(|reason| reason.0).collect();
-    assert_eq!(reasons, [0, 2, 1, 0x97, 1]);
-    // The second "a" replaced the first and began anew.
-    let mut received = rig.received(device);
-    received.sort();
-    assert_eq!(received, ["a=1", "a=1", "b=1", "b=1"]);
 }
 
 // Bugs 83, 84, 85: none of many is lost, and they are not copied for each subscriber.

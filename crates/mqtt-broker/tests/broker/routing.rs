@@ -27,7 +27,7 @@ fn a_message_reaches_its_subscriber_at_the_lower_qos() {
     }
 }
 
-// MQTT-4.5.0-1, MQTT-3.3.2-3
+// MQTT-4.5.0-1, MQTT-3.3.2-3 of both
 #[test]
 fn every_matching_subscriber_of_each_version_gets_a_message_and_nobody_else() {
     let mut rig = Rig::new(Config::default());
@@ -164,7 +164,7 @@ fn properties_reach_every_subscriber_unchanged_and_in_order() {
     assert_eq!(rig.received(old), ["a=x"]);
 }
 
-// MQTT-4.6.0-5, MQTT-4.6.0-6
+// MQTT-4.6.0-5, MQTT-4.6.0-6 of both
 #[test]
 fn messages_of_one_publisher_arrive_in_order() {
     for qos in ALL {
@@ -179,7 +179,7 @@ fn messages_of_one_publisher_arrive_in_order() {
     }
 }
 
-// MQTT-3.3.1-3
+// MQTT-3.3.1-3 of both
 #[test]
 fn dup_does_not_travel_through_the_broker() {
     let mut rig = Rig::new(Config::default());

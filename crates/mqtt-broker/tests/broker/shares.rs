@@ -130,7 +130,7 @@ fn members_that_are_there_go_before_those_that_are_away() {
     assert_eq!(back.map(|device| rig.take(device).len()).iter().sum::<usize>(), 1);
 }
 
-// Section 4.8.2: what waits for a member that loses its connection goes to the others, what is on its way waits for it.
+// MQTT-4.8.2-4; section 4.8.2 leaves it to us what becomes of messages that wait.
 #[test]
 fn what_waits_moves_when_a_member_loses_its_connection_and_what_is_on_its_way_stays() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {

@@ -55,7 +55,7 @@ fn end(rig: &mut Rig, device: usize, how: End) -> Session {
     }
 }
 
-// MQTT-3.1.2-7, MQTT-3.1.2-8, MQTT-3.1.2-10, MQTT-3.14.4-3; 3.1.1: MQTT-3.1.2-8, MQTT-3.1.2-10, MQTT-3.1.2-12
+// MQTT-3.1.2-7, MQTT-3.1.2-8, MQTT-3.1.2-10; MQTT-3.14.4-3 of both; 3.1.1: MQTT-3.1.2-8, MQTT-3.1.2-10, MQTT-3.1.2-12
 #[test]
 fn a_will_is_published_after_every_end_but_a_goodbye() {
     for version in [Version::V31, Version::V311, Version::V5] {
