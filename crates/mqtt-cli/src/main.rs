@@ -5,6 +5,7 @@
 
 mod args;
 mod broker;
+mod demo;
 mod format;
 mod input;
 mod interrupt;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Ok(Command::Publish(args)) => block_on(publish::run(*args)),
         Ok(Command::Subscribe(args)) => block_on(subscribe::run(*args)),
         Ok(Command::Broker(args)) => block_on(broker::run(*args)),
+        Ok(Command::Demo) => block_on(demo::run()),
         Ok(Command::Passwd(args)) => passwd::run(*args),
         Err(error) => {
             say(format_args!("mqtt: {error}"));

@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Publish(Box<PublishArgs>),
     Subscribe(Box<SubscribeArgs>),
     Broker(Box<BrokerArgs>),
+    Demo,
     Passwd(Box<PasswdArgs>),
     /// A text for stdout.
     Show(String),
@@ -66,10 +67,20 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         Some("pub") => publish::parse(&mut reader),
         Some("sub") => subscribe::parse(&mut reader),
         Some("broker") => broker::parse(&mut reader),
+        Some("demo") => demo(&mut reader),
         Some("--help" | "help") => Ok(Command::Show(OVERVIEW.into())),
         Some("--version") => Ok(Command::Show(version())),
         Some("") => Err(UsageError::new("a command is missing; 'mqtt --help' lists them")),
         _ => Err(UsageError(format!("'{}' is not a command; 'mqtt --help' lists them", command.to_string_lossy()))),
+    }
+}
+
+fn demo(reader: &mut Reader) -> Result<Command, UsageError> {
+    match reader.next_option()?.as_deref() {
+        None => Ok(Command::Demo),
+        Some("-h" | "--help") => Ok(Command::Show(DEMO.into())),
+        Some("--version") => Ok(Command::Show(version())),
+        Some(_) => Err(reader.error("is not an option of this command, which has none")),
     }
 }
 
@@ -82,6 +93,7 @@ mqtt: publish, subscribe and be the broker, over MQTT 3.1, 3.1.1 and 5.0
 
   mqtt pub -t TOPIC -m MESSAGE     send a message
   mqtt sub -t FILTER               print the messages that match
+  mqtt demo                        see in a second what MQTT is, without any other program
   mqtt broker                      be the broker
   mqtt passwd FILE USER            users and passwords for a broker
   mqtt COMMAND --help              the options of each
@@ -89,6 +101,14 @@ mqtt: publish, subscribe and be the broker, over MQTT 3.1, 3.1.1 and 5.0
 
 The option letters mean what they mean in mosquitto_pub, mosquitto_sub and mosquitto_passwd.
 Exit codes of pub and sub: 0 done, 1 wrong usage, 2 refused or failed, 27 timeout of -W, 130 interrupted before the work was done.
+";
+
+const DEMO: &str = "\
+mqtt demo: a broker and four clients in one process, and what MQTT does between them
+
+  mqtt demo
+
+It needs no other program and no network, takes a second, and ends by itself. Exit codes: 0 done, 2 failed.
 ";
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod daemon;
+mod demo;
 #[cfg(unix)]
 #[path = "../interop/log.rs"]
 mod log;
