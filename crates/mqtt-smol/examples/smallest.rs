@@ -1,13 +1,13 @@
 //! Connect, subscribe, publish, print what arrives.
 use mqtt_smol::QoS;
-fn main() -> Result<(), mqtt_smol::Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     smol::block_on(async {
-        let client = mqtt_smol::connect("mqtt://localhost").await?;
+        let broker = mqtt_broker::Server::start()?; // or connect to yours: "mqtt://localhost"
+        let client = mqtt_smol::connect(broker.url()).await?;
         let mut greetings = client.subscribe("greetings/#", QoS::AtLeastOnce).await?;
         client.publish("greetings/rust", "hello", QoS::AtLeastOnce).await?;
-        while let Some(message) = greetings.next().await {
-            println!("{}: {}", message.topic, String::from_utf8_lossy(&message.payload));
-        }
+        let message = greetings.next().await.ok_or("the client has stopped")?;
+        println!("{}: {}", message.topic, String::from_utf8_lossy(&message.payload));
         Ok(())
     })
 }

@@ -1,12 +1,12 @@
 //! Connect, subscribe, publish, print what arrives.
 use mqtt_tokio::QoS;
 #[tokio::main]
-async fn main() -> Result<(), mqtt_tokio::Error> {
-    let client = mqtt_tokio::connect("mqtt://localhost").await?;
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let broker = mqtt_broker::Server::start()?; // or connect to yours: "mqtt://localhost"
+    let client = mqtt_tokio::connect(broker.url()).await?;
     let mut greetings = client.subscribe("greetings/#", QoS::AtLeastOnce).await?;
     client.publish("greetings/rust", "hello", QoS::AtLeastOnce).await?;
-    while let Some(message) = greetings.next().await {
-        println!("{}: {}", message.topic, String::from_utf8_lossy(&message.payload));
-    }
+    let message = greetings.next().await.ok_or("the client has stopped")?;
+    println!("{}: {}", message.topic, String::from_utf8_lossy(&message.payload));
     Ok(())
 }
