@@ -29,6 +29,8 @@ pub(crate) fn judge(closed: Closed, options: &Options) -> (Error, Verdict) {
                 elsewhere(disconnect.reason, disconnect.properties(), options).unwrap_or(match disconnect.reason {
                     // Another client has our id. Coming back would throw it out, and it us.
                     ReasonCode::SESSION_TAKEN_OVER if !options.reconnect_when_taken_over => Verdict::Stop,
+                    // For good, the server says: it will not be there again, and we may not, or cannot, go elsewhere.
+                    ReasonCode::SERVER_MOVED => Verdict::Stop,
                     _ => Verdict::Retry,
                 });
             (Error::DisconnectedByServer { reason: disconnect.reason, text: text(disconnect.properties()) }, verdict)

@@ -121,6 +121,24 @@ fn a_client_whose_session_was_taken_over_does_not_fight() {
     assert_eq!(world.wait_for_dial().as_millis(), 100);
 }
 
+// 0x9C is for a time, 0x9D is for good, whether it is allowed and possible to follow or not.
+#[test]
+fn a_server_that_has_moved_for_good_is_not_tried_again() {
+    for (reason, follows, is_done) in [
+        (ReasonCode::SERVER_MOVED, false, true),
+        (ReasonCode::SERVER_MOVED, true, true),
+        (ReasonCode::USE_ANOTHER_SERVER, false, false),
+        (ReasonCode::USE_ANOTHER_SERVER, true, false),
+    ] {
+        // It does not say where to.
+        let mut world = World::connected(retrying().follow_redirects(follows));
+        world.server.disconnect(world.now, Disconnect::new(reason)).unwrap();
+        world.settle();
+        world.close();
+        assert_eq!(world.client.is_done(), is_done, "{reason}, follows: {follows}");
+    }
+}
+
 #[test]
 fn a_server_that_shuts_down_is_waited_for() {
     let mut world = World::connected(retrying());
