@@ -199,10 +199,12 @@ impl Options {
     /// Session and also means that the server forgets the session at the end of each connection, so there it is sent
     /// unchanged every time: with `true`, what was in flight at a cut is published anew.
     ///
-    /// **With `false`, what the server has kept arrives right after CONNACK**, and what no stream wants is acknowledged and
-    /// dropped (MQTT-4.5.0-2). Make the stream before the connection: [`new`](crate::new), then
-    /// [`Handle::messages`](crate::Handle::messages), then the adapter's `drive`. The `connect` of an adapter returns too late
-    /// for that. A stream that is dropped unsubscribes, unless [`unsubscribe_on_drop`](Self::unsubscribe_on_drop) says no.
+    /// With `false`, what the server has kept arrives right after CONNACK. QoS 1 and 2 messages that no stream is for wait,
+    /// unacknowledged, until the application makes one ([`Handle::subscribe`](crate::Handle::subscribe),
+    /// [`Handle::messages`](crate::Handle::messages)), at the latest until it begins to take messages from any stream: make
+    /// all streams first. Then what nobody wants is acknowledged and dropped (MQTT-4.5.0-2), as QoS 0 is from the beginning.
+    /// In 5.0 as many wait as [`receive_maximum`](Self::receive_maximum) says, and the server sends no more of them. In 3.x,
+    /// and when they exceed the bytes of [`stream_limit`](Self::stream_limit), the client stops reading as for a full stream.
     #[must_use]
     pub fn clean_start(self, clean_start: bool) -> Self {
         Self { clean_start, ..self }
@@ -320,7 +322,8 @@ impl Options {
     }
 
     /// Whether to follow a server of 5.0 that names another one (0x9C, 0x9D, Server Reference). Default: false, because the
-    /// credentials go along.
+    /// credentials go along. A server that is not followed is tried again after 0x9C, which is for a time; after 0x9D, which
+    /// is for good, the client stops.
     #[must_use]
     pub fn follow_redirects(self, follow: bool) -> Self {
         Self { follow_redirects: follow, ..self }
@@ -357,13 +360,19 @@ impl Options {
 
     /// Whether the application acknowledges QoS 1 and 2 messages itself, by [`Received::ack`](crate::Received::ack).
     /// Default: false, a message is acknowledged when the application takes it from its stream.
+    ///
+    /// With true, no message that was in a stream is acknowledged without it: one that is dropped, alone or with its stream,
+    /// stays the server's and comes again on the next connection. Acknowledgements of later messages wait behind it until
+    /// then (MQTT-4.6.0-2), and at [`receive_maximum`](Self::receive_maximum) the server sends no more. What no stream is for
+    /// is acknowledged all the same, because nobody else could (MQTT-4.5.0-2).
     #[must_use]
     pub fn manual_acks(self, manual: bool) -> Self {
         Self { manual_acks: manual, ..self }
     }
 
     /// Whether dropping a [`Subscriber`](crate::Subscriber) unsubscribes. Default: true. With false the subscription stays
-    /// in the session, as a persistent one should that another process will take up again.
+    /// in the server's session, as a persistent one should that another process will take up again. This client does not
+    /// look after it any more: when the server loses the session, it is not subscribed again.
     #[must_use]
     pub fn unsubscribe_on_drop(self, unsubscribe: bool) -> Self {
         Self { unsubscribe_on_drop: unsubscribe, ..self }
@@ -377,7 +386,9 @@ impl Options {
         Self { subscription_identifiers: use_them, ..self }
     }
 
-    /// How long a disconnect waits for what is queued and unacknowledged. Default: 30 s.
+    /// How long a disconnect waits for what is queued and unacknowledged, SUBSCRIBE and UNSUBSCRIBE among it: until its
+    /// answer a request may be lost with the link, and the session that stays behind be another than was asked for. A server
+    /// that leaves a request unanswered makes the disconnect take all of this time. Default: 30 s.
     #[must_use]
     pub fn flush_timeout(self, timeout: Duration) -> Self {
         Self { flush_timeout: timeout, ..self }

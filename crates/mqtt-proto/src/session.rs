@@ -167,6 +167,14 @@ impl Session {
         }
     }
 
+    /// Gives up the duty to acknowledge a message: it stays the sender's, and when it comes again, on another connection, it
+    /// is a new one.
+    pub fn forget(&mut self, ack: Ack) {
+        if ack.key.born == self.born {
+            self.forget_delivery(&ack);
+        }
+    }
+
     /// Records the application's acknowledgement of a QoS 2 message that waits for one.
     pub(crate) fn acked(&mut self, ack: &Ack) -> Option<()> {
         let entry = self.incoming.get_mut(ack.key.packet_id)?;
@@ -181,9 +189,10 @@ impl Session {
     }
 
     /// The application has never seen the message: it is new when it comes again.
-    pub(crate) fn forget(&mut self, ack: &Ack) {
+    pub(crate) fn forget_delivery(&mut self, ack: &Ack) {
         let AckKey { packet_id, delivery, .. } = ack.key;
-        if self.incoming.get_mut(packet_id).is_some_and(|entry| entry.delivery == delivery) {
+        let is_due = |entry: &mut incoming::Entry| entry.delivery == delivery && entry.state == incoming::State::DueRec;
+        if self.incoming.get_mut(packet_id).is_some_and(is_due) {
             self.incoming.remove(packet_id);
         }
     }

@@ -115,6 +115,15 @@ impl Client {
         }
     }
 
+    /// Gives up the duty to acknowledge a message: it stays the server's, and comes again on the next connection.
+    /// Acknowledgements of later messages wait behind it until then.
+    pub fn forget(&mut self, ack: Ack) {
+        match &mut self.state {
+            State::Online(online) => online.connection.forget(ack),
+            State::Offline { session, .. } => session.forget(ack),
+        }
+    }
+
     /// Sends an AUTH: the answer to [`Event::Auth`], or the start of a re-authentication.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ pub(crate) mod shared;
 mod streams;
 mod subscriber;
 mod ticket;
+mod unclaimed;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -130,7 +131,7 @@ impl Handle {
         Unsubscribing::unsubscribe(self.shared(), unsubscribe)
     }
 
-    /// Takes no more messages, waits until those that were published are settled (at most
+    /// Takes no more messages, waits until what was published, subscribed and unsubscribed is settled (at most
     /// [`flush_timeout`](Options::flush_timeout)), disconnects and stops. Resolves when the transport is closed; dropping the
     /// future does not take it back.
     pub fn disconnect(&self) -> Disconnecting {

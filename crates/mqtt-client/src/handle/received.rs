@@ -15,12 +15,30 @@ pub struct Received {
     message: Message,
     dup: bool,
     packet_id: Option<PacketId>,
-    claim: Option<(Claim, Arc<Shared>)>,
+    duty: Option<Duty>,
+}
+
+/// The application's part in acknowledging a message. Dropping it leaves the message with the server.
+#[derive(Debug)]
+struct Duty {
+    claim: Option<Claim>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.shared.run(|inner, _| inner.abandon(Some(claim)));
+        }
+    }
 }
 
 impl Received {
-    pub(super) fn new(queued: Queued, claim: Option<(Claim, Arc<Shared>)>) -> Self {
-        Self { message: queued.message, dup: queued.dup, packet_id: queued.packet_id, claim }
+    /// `shared` is there if it is the application that acknowledges.
+    pub(super) fn new(queued: Queued, shared: Option<Arc<Shared>>) -> Self {
+        let Queued { message, dup, packet_id, claim } = queued;
+        let duty = shared.filter(|_| claim.is_some()).map(|shared| Duty { claim, shared });
+        Self { message, dup, packet_id, duty }
     }
 
     /// Whether the server marked it as a repetition: at QoS 1 it may have been here before.
@@ -45,7 +63,7 @@ impl Received {
     /// time it does nothing.
     ///
     /// A message that went to several streams is acknowledged when all of them have done so. One that is dropped without
-    /// it stays unacknowledged, takes a place in the server's window, and comes again after the next reconnect.
+    /// it stays unacknowledged, takes a place in the server's window, and comes again on the next connection.
     ///
     /// # Errors
     ///
@@ -61,8 +79,9 @@ impl Received {
     ///
     /// If the reason code has no place there.
     pub fn ack_with(&mut self, reason: ReasonCode) -> Result<(), Error> {
-        let Some((claim, shared)) = self.claim.take() else { return Ok(()) };
-        shared.run(|inner, now| match inner.streams.settle(claim) {
+        let Some(mut duty) = self.duty.take() else { return Ok(()) };
+        let Some(claim) = duty.claim.take() else { return Ok(()) };
+        duty.shared.run(|inner, now| match inner.streams.settle(claim) {
             Some(ack) => inner.client.ack(now, ack.with_reason(reason)),
             None => Ok(()),
         })

@@ -16,6 +16,7 @@ use mqtt_proto::{Ack, ConnAck, Delivery, Instant, QoS, ReasonCode};
 
 use super::connection_events::{ConnectionEvent, EventLog};
 use super::streams::{Claim, Queued, StreamId, Streams};
+use super::unclaimed::Unclaimed;
 use crate::backoff::millis;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
 use crate::store::{SharedStore, Store};
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
     pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
     pub(crate) streams: Streams,
+    unclaimed: Unclaimed,
     pub(crate) log: EventLog,
     /// How the first connection went.
     pub(crate) first: Option<Result<ConnAck, Error>>,
@@ -120,6 +122,7 @@ impl Shared {
                 subscribing: BTreeMap::new(),
                 unsubscribing: BTreeMap::new(),
                 streams: Streams::new(options),
+                unclaimed: Unclaimed::new(options),
                 log: EventLog::default(),
                 first: None,
                 stopped: None,
@@ -226,14 +229,50 @@ impl Inner {
         }
     }
 
-    /// A stream is dropped: what it has not handed out is acknowledged all the same (MQTT-4.5.0-2).
+    /// A message will never be acknowledged: it stays the server's, and is a new one on the next connection.
+    pub(crate) fn abandon(&mut self, claim: Option<Claim>) {
+        if let Some(ack) = claim.and_then(|claim| self.streams.abandon(claim)) {
+            self.client.forget(ack);
+        }
+    }
+
+    /// A stream is dropped: what it has not handed out is acknowledged all the same (MQTT-4.5.0-2), unless that is the
+    /// application's to do.
     pub(crate) fn give_up(&mut self, now: Instant, id: StreamId) {
         for queued in self.streams.remove(id) {
-            self.settle(now, queued.claim);
+            if self.manual_acks {
+                self.abandon(queued.claim);
+            } else {
+                self.settle(now, queued.claim);
+            }
         }
         if let StreamId::Subscriber(id) = id {
             self.subscribing.remove(&id);
             self.client.drop_subscriber(now, id, self.unsubscribe_on_drop);
+        }
+    }
+
+    /// A new stream gets what it is for of what came before there was any.
+    pub(crate) fn claim(&mut self, id: StreamId) {
+        for delivery in self.unclaimed.take() {
+            let targets = self.streams.targets(&self.client, &delivery.message);
+            if targets.contains(&id) {
+                let Delivery { message, dup, ack } = delivery;
+                let packet_id = ack.as_ref().map(Ack::packet_id);
+                let queued = Queued { message, dup, packet_id, claim: ack.map(Claim::Sole) };
+                self.wakers.extend(self.streams.push(id, queued));
+            } else {
+                self.unclaimed.push(delivery);
+            }
+            self.streams.recycle(targets);
+        }
+    }
+
+    /// The application takes messages: it has all the streams that it wants.
+    pub(crate) fn begin_taking(&mut self, now: Instant) {
+        for ack in self.unclaimed.end() {
+            // It carries a plain 0x00, which is always allowed.
+            let _ = self.client.ack(now, ack);
         }
     }
 
@@ -263,6 +302,14 @@ impl Inner {
             self.streams.recycle(targets);
             return Some(delivery);
         }
+        if targets.is_empty() && self.unclaimed.wants(&delivery) {
+            self.streams.recycle(targets);
+            if !may_grow && self.unclaimed.is_full() {
+                return Some(delivery);
+            }
+            self.unclaimed.push(delivery);
+            return None;
+        }
         let Delivery { message, dup, ack } = delivery;
         let packet_id = ack.as_ref().map(Ack::packet_id);
         let claims = self.streams.claims(ack, targets.len());
@@ -287,6 +334,7 @@ impl Inner {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Connected(connack) => {
+                self.unclaimed.connected(&connack);
                 if self.first.is_none() {
                     self.first = Some(Ok(connack.clone()));
                     self.wakers.append(&mut self.lobby);

@@ -167,6 +167,15 @@ impl Streams {
         self.streams.remove(&id).map(|stream| stream.queue).unwrap_or_default()
     }
 
+    /// The claim's holder will never settle it, and so the message is not acknowledged by the others, either. Returns the
+    /// duty.
+    pub(crate) fn abandon(&mut self, claim: Claim) -> Option<Ack> {
+        match claim {
+            Claim::Sole(ack) => Some(ack),
+            Claim::Shared(key) => self.shared.remove(&key).map(|(ack, _)| ack),
+        }
+    }
+
     /// Settles one claim: the acknowledgement, if it was the last one.
     pub(crate) fn settle(&mut self, claim: Claim) -> Option<Ack> {
         match claim {
@@ -195,6 +204,6 @@ impl Streams {
     }
 }
 
-fn cost(message: &Message) -> usize {
+pub(super) fn cost(message: &Message) -> usize {
     message.topic.as_bytes().len() + message.payload.len()
 }

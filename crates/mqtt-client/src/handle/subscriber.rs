@@ -51,6 +51,7 @@ impl Subscribing {
         let asked = lease.shared.run(|inner, now| {
             let id = inner.client.subscribe(now, subscribe)?;
             inner.streams.add_subscriber(id);
+            inner.claim(StreamId::Subscriber(id));
             inner.subscribing.insert(id, Slot::default());
             Ok(id)
         });
@@ -109,7 +110,7 @@ impl Future for Subscribing {
 /// Taking a QoS 1 or 2 message out of it acknowledges the message, unless [`manual_acks`](crate::Options::manual_acks) is on.
 /// It holds a [limited](crate::Options::stream_limit) number of messages; whoever does not take them makes the client stop
 /// reading. Dropping it unsubscribes (see [`unsubscribe_on_drop`](crate::Options::unsubscribe_on_drop)) and acknowledges what
-/// was not taken.
+/// was not taken, but with manual acknowledgements.
 #[derive(Debug)]
 pub struct Subscriber {
     inbox: Inbox,
@@ -153,6 +154,7 @@ impl Messages {
     pub(super) fn new(lease: Arc<Lease>) -> Self {
         let id = lease.shared.run(|inner, _| {
             let id = inner.streams.add_everything();
+            inner.claim(id);
             if inner.stopped.is_some() {
                 // It has just been added: nobody waits for it.
                 let _ = inner.streams.end(id);
@@ -225,16 +227,16 @@ impl Inbox {
     fn take(&mut self, waker: Option<&Waker>) -> Poll<Option<Received>> {
         let shared = &self.lease.shared;
         shared.run(|inner, now| {
+            inner.begin_taking(now);
             let mut queued = match inner.streams.take(self.id, waker) {
                 Taken::Message(queued) => queued,
                 Taken::Nothing => return Poll::Pending,
                 Taken::Over => return Poll::Ready(None),
             };
-            let claim = queued.claim.take();
             if inner.manual_acks {
-                return Poll::Ready(Some(Received::new(queued, claim.map(|claim| (claim, Arc::clone(shared))))));
+                return Poll::Ready(Some(Received::new(queued, Some(Arc::clone(shared)))));
             }
-            inner.settle(now, claim);
+            inner.settle(now, queued.claim.take());
             Poll::Ready(Some(Received::new(queued, None)))
         })
     }

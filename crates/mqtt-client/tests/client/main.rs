@@ -1,5 +1,6 @@
 //! The pure client in virtual time, and the handle with a hand-cranked driver.
 
+mod authentication;
 mod connect;
 mod ending;
 mod handle;
@@ -10,4 +11,5 @@ mod resume;
 mod rig;
 mod streams;
 mod subscriptions;
+mod unclaimed;
 mod world;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Buf, BytesMut};
 use mqtt_client::{Driver, Handle, Options, Subscriber, Ticket};
-use mqtt_proto::{Config, ConnAck, Connection, Delivery, Instant, QoS, ReasonCode, Server, ServerEvent};
+use mqtt_proto::{Config, ConnAck, Connection, Delivery, Instant, QoS, ReasonCode, Server, ServerEvent, Session};
 
 pub(crate) struct Rig {
     pub(crate) handle: Handle,
@@ -22,6 +22,18 @@ pub(crate) struct Rig {
 impl Rig {
     /// A connected client.
     pub(crate) fn new(options: Options) -> Self {
+        Self::with_session(options, None)
+    }
+
+    /// A connected client; `session` as of [`Connection::accept`].
+    pub(crate) fn with_session(options: Options, session: Option<Session>) -> Self {
+        let mut rig = Self::dialled(options);
+        rig.accept(session);
+        rig
+    }
+
+    /// A client that waits for CONNACK.
+    pub(crate) fn dialled(options: Options) -> Self {
         let (handle, driver) = mqtt_client::new(options).unwrap();
         let mut rig = Self {
             handle,
@@ -30,17 +42,35 @@ impl Rig {
             seen: Vec::new(),
             input: BytesMut::new(),
         };
-        rig.connect();
+        rig.dial();
         rig
     }
 
     pub(crate) fn connect(&mut self) {
+        self.dial();
+        self.accept(None);
+    }
+
+    /// The link breaks, and both ends go on with the session.
+    pub(crate) fn reconnect(&mut self) {
+        let session = self.server.clone().into_session();
+        self.cut();
+        self.driver.handle_timeout();
+        self.dial();
+        self.accept(Some(session));
+    }
+
+    fn dial(&mut self) {
         self.driver.poll_open().expect("the client wants to dial");
         self.server = Connection::listen(Instant::ZERO, Config::default());
         self.driver.handle_open();
         self.crank();
+        assert!(matches!(self.seen.pop(), Some(ServerEvent::Connect(_))));
+    }
+
+    fn accept(&mut self, session: Option<Session>) {
         self.seen.clear();
-        self.server.accept(Instant::ZERO, ConnAck::new(false, ReasonCode::SUCCESS), None).unwrap();
+        self.server.accept(Instant::ZERO, ConnAck::new(false, ReasonCode::SUCCESS), session).unwrap();
         self.crank();
     }
 

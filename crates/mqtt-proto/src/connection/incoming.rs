@@ -114,6 +114,12 @@ impl<R: Role> Connection<R> {
         Ok(())
     }
 
+    /// Gives up the duty to acknowledge a message: it stays the sender's, and on the next connection it is a new one. On this
+    /// one, the acknowledgements of later messages wait behind it (MQTT-4.6.0-2).
+    pub fn forget(&mut self, ack: Ack) {
+        self.session.forget(ack);
+    }
+
     pub(crate) fn receive_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
         let Publish { mut message, dup, packet_id, topic_alias } = publish;
         self.check_message(&message)?;

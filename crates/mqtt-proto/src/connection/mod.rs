@@ -260,7 +260,7 @@ impl<R: Role> Connection<R> {
     /// the events first. A QoS 1 or 2 message among them counts as never received: the peer will send it again.
     pub fn into_session(mut self) -> Session {
         for ack in self.events.iter().filter_map(R::unread_ack) {
-            self.session.forget(ack);
+            self.session.forget_delivery(ack);
         }
         self.session.end_connection();
         self.session

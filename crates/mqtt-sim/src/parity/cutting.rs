@@ -75,6 +75,28 @@ pub fn a_forgotten_session_is_made_anew(adapter: &Adapter) {
     }
 }
 
+/// What the server has kept comes right after CONNACK, before the application can have made a stream for it.
+pub fn what_a_resumed_session_brings_waits_for_its_stream(adapter: &Adapter) {
+    let peer = Peer::start();
+    let options = || lasting(&peer).unsubscribe_on_drop(false);
+    let earlier = adapter.connect(options());
+    let stream = within("SUBACK", earlier.subscribe("cut/down", QoS::ExactlyOnce)).expect("the peer grants all");
+    within("the disconnect", earlier.disconnect()).expect("the peer lets everyone out");
+    drop((stream, earlier));
+    for payload in payloads() {
+        peer.publish("cut/down", payload, QoS::ExactlyOnce);
+    }
+    let handle = adapter.connect(options());
+    // It is answered behind the messages: they are here.
+    let ticket = handle.publish("cut/up", "there", QoS::AtLeastOnce);
+    within("the acknowledgement", ticket).expect("the peer takes all");
+    let mut stream = handle.messages();
+    for payload in payloads() {
+        let message = within("a message that was kept", stream.next()).expect("the stream goes on");
+        assert_eq!(&message.payload[..], payload);
+    }
+}
+
 /// Publishes through a connection that breaks at `cut`, until all is acknowledged.
 fn publish_through(adapter: &Adapter, cut: Cut, qos: QoS) -> Peer {
     let peer = Peer::start();

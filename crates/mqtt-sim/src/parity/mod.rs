@@ -118,6 +118,7 @@ macro_rules! parity_tests {
             a_cut_neither_loses_nor_repeats_anything_subscribed_at_qos_2
             what_is_published_offline_is_sent_later
             a_forgotten_session_is_made_anew
+            what_a_resumed_session_brings_waits_for_its_stream
             ten_mebibytes_travel_both_ways_at_once
             the_client_reads_while_it_cannot_write
             many_messages_travel_both_ways_at_once
