@@ -14,7 +14,7 @@ use crate::util::{
 
 /// The table of the standard once more, as its own text has it: number, a legal value, the packets that may carry it.
 /// `W` is the will of a CONNECT; packets are named by their number in hexadecimal.
-const TABLE: [(u8, &str, &str); 27] = [
+pub(crate) const TABLE: [(u8, &str, &str); 27] = [
     (1, "01", "3W"),
     (2, "00000001", "3W"),
     (3, "0001 'a'", "3W"),

@@ -7,13 +7,14 @@ use mqtt_proto::{
 use crate::util::{PROTOCOL, V3, accept, complaint, encode, frame, hex, refuse, text, written};
 
 // The tables of the standard once more.
-const CONNACK: &str = "00 80 81 82 83 84 85 86 87 88 89 8A 8C 90 95 97 99 9A 9B 9C 9D 9F";
-const PUBACK: &str = "00 10 80 83 87 90 91 97 99";
-const PUBREL: &str = "00 92";
-const SUBACK: &str = "00 01 02 80 83 87 8F 91 97 9E A1 A2";
-const UNSUBACK: &str = "00 11 80 83 87 8F 91";
-const DISCONNECT: &str = "00 04 80 81 82 83 87 89 8B 8D 8E 8F 90 93 94 95 96 97 98 99 9A 9B 9C 9D 9E 9F A0 A1 A2";
-const AUTH: &str = "00 18 19";
+pub(crate) const CONNACK: &str = "00 80 81 82 83 84 85 86 87 88 89 8A 8C 90 95 97 99 9A 9B 9C 9D 9F";
+pub(crate) const PUBACK: &str = "00 10 80 83 87 90 91 97 99";
+pub(crate) const PUBREL: &str = "00 92";
+pub(crate) const SUBACK: &str = "00 01 02 80 83 87 8F 91 97 9E A1 A2";
+pub(crate) const UNSUBACK: &str = "00 11 80 83 87 8F 91";
+pub(crate) const DISCONNECT: &str =
+    "00 04 80 81 82 83 87 89 8B 8D 8E 8F 90 93 94 95 96 97 98 99 9A 9B 9C 9D 9E 9F A0 A1 A2";
+pub(crate) const AUTH: &str = "00 18 19";
 
 // MQTT-3.2.2-8, MQTT-3.4.2-1, MQTT-3.5.2-1, MQTT-3.6.2-1, MQTT-3.7.2-1, MQTT-3.9.3-2, MQTT-3.11.3-2, MQTT-3.14.2-1,
 // MQTT-3.15.2-1, bugs 25
