@@ -13,7 +13,7 @@ pub struct Config {
     /// Links at a time, silent ones included; more are closed at once. Default: 10,000. Each costs some 2 KiB when idle.
     pub maximum_connections: usize,
     /// Links that have not been let in yet. When one more comes, the oldest of them is closed, so that silent strangers
-    /// cannot keep others out. Default: 1,000.
+    /// cannot keep others out. At least 1. Default: 1,000.
     pub maximum_unauthenticated: usize,
     /// How long a link may take until its client is let in, authentication included. Default: 10 s.
     pub connect_timeout: Duration,

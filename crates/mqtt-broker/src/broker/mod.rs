@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::router::{Matches, Retained, RetainedLimits, Router};
-use mqtt_proto::{Ack, Closed, Instant, ServerEvent, Session, Text, TopicName};
+use mqtt_proto::{Closed, Instant, ServerEvent, Session, Text, TopicName};
 
 mod action;
 mod client;
@@ -124,12 +124,8 @@ impl Broker {
     }
 
     /// A connection has ended, and gives its session back. Once for each peer that [`handle_open`](Self::handle_open) let in.
-    pub fn handle_closed(&mut self, now: Instant, peer: Peer, closed: &Closed, mut session: Session) {
-        // What was answered for it and not carried out yet belongs into the session, or a QoS 2 message that the client sends
-        // again would never be answered.
-        for ack in self.take_acks(peer) {
-            session.ack(ack);
-        }
+    pub fn handle_closed(&mut self, now: Instant, peer: Peer, closed: &Closed, session: Session) {
+        let session = self.reclaim(peer, session);
         let Some(link) = self.links.remove(&peer) else { return };
         self.strangers.remove(&peer);
         self.timers.cancel(link.deadline, Timer::Stranger(peer));
@@ -215,19 +211,29 @@ impl Broker {
         }
     }
 
-    /// Takes back the actions for a peer that is gone; the acknowledgements among them are returned.
-    fn take_acks(&mut self, peer: Peer) -> Vec<Ack> {
-        let mut acks = Vec::new();
-        if self.actions.iter().any(|(other, _)| *other == peer) {
-            for (other, action) in std::mem::take(&mut self.actions) {
-                match action {
-                    Action::Ack(ack) if other == peer => acks.push(ack),
-                    _ if other == peer => {}
-                    action => self.actions.push_back((other, action)),
-                }
+    /// Takes back the actions that wait for a peer that is gone. What they hold belongs into its session: the session itself,
+    /// if it was never handed out, and acknowledgements, or a QoS 2 message that the client sends again would never be
+    /// answered.
+    fn reclaim(&mut self, peer: Peer, mut session: Session) -> Session {
+        if self.actions.iter().all(|(other, _)| *other != peer) {
+            return session;
+        }
+        for (other, action) in std::mem::take(&mut self.actions) {
+            match action {
+                action if other != peer => self.actions.push_back((other, action)),
+                Action::Accept { session: Some(stored), .. } => session = stored,
+                Action::Ack(ack) => session.ack(ack),
+                Action::Accept { session: None, .. }
+                | Action::Refuse(_)
+                | Action::Suback { .. }
+                | Action::Unsuback { .. }
+                | Action::Auth(_)
+                | Action::Disconnect(_)
+                | Action::Deliver
+                | Action::Close => {}
             }
         }
-        acks
+        session
     }
 
     /// A message did not reach a client, or was not taken from one.

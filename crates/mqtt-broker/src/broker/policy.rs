@@ -73,6 +73,9 @@ pub trait Policy: Send {
 
     /// A client publishes. A will is asked for twice: at CONNECT (which is refused then) and when it is due.
     ///
+    /// A message that was retained rightly stays when its publisher loses the right. To take it away, publish an empty one
+    /// with [`Broker::publish`](crate::Broker::publish); who gets it is [`deliver`](Self::deliver)'s to say.
+    ///
     /// # Errors
     ///
     /// The reason for PUBACK or PUBREC. In 3.x and with QoS 0 the message is dropped without a word (MQTT-3.3.5-2).

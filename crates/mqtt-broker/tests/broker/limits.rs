@@ -294,3 +294,40 @@ fn a_refused_message_of_3_x_is_acknowledged_and_dropped() {
     }
     assert!(rig.take(witness).is_empty());
 }
+
+// Bugs 56, 90
+#[test]
+fn a_server_of_nothing_but_zeros_works_as_far_as_it_goes() {
+    let config = Config {
+        maximum_unauthenticated: 0,
+        connect_timeout: std::time::Duration::ZERO,
+        maximum_queued_messages: 0,
+        maximum_queued_bytes: 0,
+        maximum_queued_bytes_total: 0,
+        maximum_retained_messages: 0,
+        maximum_retained_bytes: 0,
+        topic_alias_maximum: 0,
+        maximum_session_expiry: Some(0),
+        maximum_sessions: 0,
+        message_size_limit: Some(0),
+        assigned_id_prefix: text(""),
+        response_information: Some(text("")),
+        status_interval: std::time::Duration::ZERO,
+        ..Config::default()
+    };
+    let mut rig = Rig::new(config);
+    let (publisher, nobody) = (rig.client("publisher"), rig.connect(v5("").with_request_response_information(true)));
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        rig.subscribe(nobody, "a", qos);
+        rig.subscribe(nobody, "$share/g/a", qos);
+        rig.publish(publisher, at(qos, "a", "").with_message_expiry_interval(0));
+        rig.publish(publisher, at(qos, "a", "x"));
+        rig.publish(publisher, at(qos, "a", "").with_retain(true));
+    }
+    assert_eq!(rig.take(nobody).len(), 6, "the empty ones, and the copy for the group finds the one place taken");
+    let lasting = rig.connect(lasting("lasting"));
+    let session = rig.cut(lasting);
+    rig.advance_secs(1);
+    let again = rig.resume(v5("lasting").with_clean_start(false), session);
+    assert!(!rig.session_present(again));
+}

@@ -223,6 +223,26 @@ fn a_qos_2_message_that_is_sent_again_after_a_cut_is_published_once() {
     assert_eq!(rig.devices[publisher].acknowledged.len(), 1);
 }
 
+// The link may break before its owner has carried out what the broker decided.
+#[test]
+fn a_session_survives_an_acceptance_that_was_never_carried_out() {
+    let mut rig = Rig::new(Config::default());
+    let publisher = rig.client("publisher");
+    let device = rig.connect(again("c"));
+    rig.subscribe(device, "a", QoS::AtLeastOnce);
+    rig.devices[device].is_deaf = true;
+    rig.publish(publisher, at(QoS::AtLeastOnce, "a", "x"));
+    let session = rig.cut(device);
+    let (now, peer) = (rig.now, mqtt_broker::Peer::new(1_000));
+    rig.broker.handle_open(now, peer, mqtt_broker::Origin::default()).unwrap();
+    rig.broker.handle_event(now, peer, mqtt_proto::ServerEvent::Connect(Box::new(again("c"))));
+    rig.broker.handle_closed(now, peer, &mqtt_proto::Closed::Eof, Session::new());
+    assert!(rig.broker.poll_action().is_none());
+    let device = rig.resume(again("c"), session);
+    assert!(rig.session_present(device));
+    assert_eq!(rig.received(device), ["a=x"]);
+}
+
 // Bug 19, 41: nothing is left of clients that are gone.
 #[test]
 fn after_much_coming_and_going_nothing_is_left() {
