@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_client::{Error, Options, Version};
+use mqtt_client::{Error, Options, Store, StoreError, StoredChange, Version};
 use mqtt_proto::{Message, QoS, ReasonCode, ServerEvent, Timer, TopicName, Will};
 
 use crate::world::{World, message, options};
@@ -90,6 +90,43 @@ fn a_server_that_does_not_answer_connect_is_given_up_after_the_connect_timeout()
 }
 
 #[test]
+fn a_wait_is_not_cut_short() {
+    let mut world = World::connected(options());
+    world.cut();
+    let until = world.client.poll_timeout().unwrap();
+    world.client.handle_timeout(mqtt_proto::Instant::from_millis(until.as_millis() - 1));
+    assert!(!world.client.wants_open());
+    world.client.handle_timeout(until);
+    assert!(world.client.wants_open());
+}
+
+#[test]
+fn mqtt_3_1_1_lets_the_server_choose_a_client_id_only_for_a_clean_session() {
+    let unnamed = |clean| Options::new("broker.example", 1883).version(Version::V311).clean_start(clean);
+    assert_eq!(World::new(unnamed(true)).dial().client_id, "");
+    let error = mqtt_client::Client::new(unnamed(false)).unwrap_err().to_string();
+    assert!(error.contains("set client_id"), "{error}");
+}
+
+#[test]
+fn options_are_equal_only_with_the_same_store() {
+    #[derive(Debug)]
+    struct Nothing;
+    impl Store for Nothing {
+        fn load(&mut self) -> Result<Vec<StoredChange>, StoreError> {
+            Ok(Vec::new())
+        }
+        fn commit(&mut self, _: &[StoredChange]) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+    let stored = options().store(Nothing);
+    assert_eq!(stored, stored.clone());
+    assert_ne!(stored, options());
+    assert_ne!(stored, options().store(Nothing));
+}
+
+#[test]
 fn a_dial_is_not_given_up_before_its_time() {
     let mut world = World::new(options().connect_timeout(Duration::from_secs(3)));
     world.client.poll_open(world.now).unwrap();
@@ -111,13 +148,13 @@ fn a_server_that_does_not_answer_a_ping_is_given_up_after_the_ping_timeout() {
 
 #[test]
 fn last_words_that_the_server_does_not_take_are_dropped_in_the_end() {
-    let mut world = World::connected(options());
+    let mut world = World::connected(options().reconnect(false));
     // A packet that no server may send: the client has something to say about it.
     world.client.handle_input(world.now, &mut bytes::BytesMut::from(&[0xC0, 0x00][..]));
     world.poll();
     assert!(world.client.wants_close() && world.client.wants_output());
     let deadline = world.now + Duration::from_secs(5);
-    assert_eq!(world.client.poll_timeout().map(|at| at <= deadline), Some(true));
+    assert_eq!(world.client.poll_timeout(), Some(deadline));
     world.client.handle_timeout(world.now + Duration::from_millis(4_999));
     assert!(world.client.wants_output());
     world.client.handle_timeout(deadline);

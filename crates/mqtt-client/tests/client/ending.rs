@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use mqtt_client::{Error, Event, Options, Version};
-use mqtt_proto::{Auth, Closed, ConnAck, Disconnect, QoS, ReasonCode, ServerEvent, Text, Unsubscribe};
+use mqtt_proto::{Auth, Closed, ConnAck, Disconnect, QoS, ReasonCode, ServerEvent, Subscribe, Text, Unsubscribe};
 
-use crate::world::{World, options};
+use crate::world::{World, options, subscriptions};
 
 fn last_disconnect(options: Options) -> Option<u32> {
     let mut world = World::connected(options);
@@ -80,12 +80,48 @@ fn a_disconnect_that_cannot_flush_says_what_it_left_behind() {
 fn a_disconnect_waits_for_requests_as_well() {
     let mut world = World::connected(options());
     world.subscribe(&["a"]);
+    assert!(!world.client.is_ending());
     world.client.disconnect(world.now, Disconnect::new(ReasonCode::SUCCESS)).unwrap();
+    assert!(world.client.is_ending());
     world.poll();
     world.settle();
     assert!(!world.client.wants_close(), "SUBACK has not come");
     world.grant(&[ReasonCode::GRANTED_QOS_1]);
     assert!(world.client.wants_close());
+}
+
+#[test]
+fn a_disconnect_before_the_connection_waits_for_all_that_waits_for_it() {
+    let disconnected = |mut world: World| {
+        world.client.disconnect(world.now, Disconnect::new(ReasonCode::SUCCESS)).unwrap();
+        world.poll();
+        world.client.is_done()
+    };
+    let mut world = World::new(options());
+    world.client.subscribe(world.now, Subscribe::new(subscriptions(&["a"]))).unwrap();
+    assert!(!disconnected(world), "a request waits");
+    let mut world = World::new(options().queue_limit(1, 100));
+    for topic in ["a", "b"] {
+        world.publish(topic, QoS::AtLeastOnce).unwrap();
+    }
+    assert!(!disconnected(world), "a message waits in the queue, and one for room in it");
+    assert!(disconnected(World::new(options())), "nothing waits");
+}
+
+#[test]
+fn nothing_is_written_to_a_transport_that_is_gone() {
+    let published = || {
+        let mut world = World::connected(options());
+        world.publish("a", QoS::AtMostOnce).unwrap();
+        assert!(world.client.wants_output());
+        world
+    };
+    let mut world = published();
+    world.client.handle_error(world.now, &"connection reset");
+    assert!(world.client.wants_close() && !world.client.wants_output());
+    let mut world = published();
+    world.client.handle_eof(world.now);
+    assert!(world.client.wants_close() && !world.client.wants_output());
 }
 
 #[test]
@@ -121,6 +157,7 @@ fn each_unsubscribe_has_an_answer_of_its_own() {
     world.server.unsuback(world.now, first, &[ReasonCode::SUCCESS]).unwrap();
     world.server.unsuback(world.now, second, &[ReasonCode::NO_SUBSCRIPTION_EXISTED]).unwrap();
     world.settle();
+    assert_ne!(ids[0], ids[1]);
     let told: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::Unsubscribed { .. })).collect();
     let expected = [
         Event::Unsubscribed { id: ids[0], result: Ok(ReasonCode::SUCCESS) },

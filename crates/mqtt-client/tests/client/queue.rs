@@ -84,6 +84,19 @@ fn messages_beyond_the_limit_wait_for_room_and_keep_their_order() {
 }
 
 #[test]
+fn a_message_waits_as_long_as_the_queue_is_full_also_when_connected() {
+    let mut world = limited(1, QueuePolicy::Wait);
+    world.config.receive_maximum = 1.try_into().unwrap();
+    world.connect(None);
+    let ids = ["a", "b", "c"].map(|topic| world.publish(topic, QoS::AtLeastOnce).unwrap());
+    world.settle();
+    assert_eq!(ids.map(|id| world.client.is_waiting(id)), [false, false, true]);
+    assert_eq!(world.arrived(), ["a"]);
+    assert_eq!(ids.map(|id| world.client.is_waiting(id)), [false, false, false]);
+    assert_eq!([world.arrived(), world.arrived()], [["b"], ["c"]]);
+}
+
+#[test]
 fn a_waiting_message_can_be_taken_back_and_an_accepted_one_cannot() {
     let mut world = limited(1, QueuePolicy::Wait);
     let [accepted, waiting, last] = ["a", "b", "c"].map(|topic| world.publish(topic, QoS::AtLeastOnce).unwrap());
@@ -197,6 +210,22 @@ fn what_expires_in_the_queue_fails_in_its_moment() {
     assert_eq!(world.outcome(id), Some(Err(Error::Expired)));
     assert_eq!(world.outcome(other), None);
     assert_eq!(world.client.poll_timeout(), None);
+}
+
+#[test]
+fn each_message_expires_in_its_own_moment_even_if_nobody_looked_in_time() {
+    let mut world = World::new(options());
+    let mut publish = |seconds| {
+        let message = message("a", QoS::AtLeastOnce).with_message_expiry_interval(seconds);
+        world.client.publish(world.now, message).unwrap()
+    };
+    let (early, late) = (publish(10), publish(20));
+    world.client.handle_timeout(world.now + Duration::from_secs(15));
+    world.poll();
+    assert_eq!((world.outcome(early), world.outcome(late)), (Some(Err(Error::Expired)), None));
+    world.client.handle_timeout(world.now + Duration::from_secs(99));
+    world.poll();
+    assert_eq!(world.outcome(late), Some(Err(Error::Expired)));
 }
 
 #[test]

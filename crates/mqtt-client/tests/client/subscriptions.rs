@@ -75,6 +75,13 @@ fn without_identifiers_filters_decide() {
 }
 
 #[test]
+fn identifiers_can_be_left_to_the_application() {
+    let mut world = World::connected(options().subscription_identifiers(false));
+    world.subscribe(&["a"]);
+    assert_eq!(identifier(&world.grant(&[GRANTED])), None);
+}
+
+#[test]
 fn a_server_without_identifiers_is_not_sent_any() {
     let mut world = World::new(options());
     world.config.subscription_identifiers_available = false;
@@ -210,6 +217,46 @@ fn a_subscription_refused_after_a_reconnect_ends() {
     world.connect(None);
     world.grant(&[ReasonCode::NOT_AUTHORIZED]);
     assert!(world.events.contains(&Event::SubscriptionEnded { id, refused: Some(ReasonCode::NOT_AUTHORIZED) }));
+}
+
+#[test]
+fn a_subscription_goes_on_when_a_reconnect_costs_it_one_filter_of_two() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["a", "b"]);
+    world.grant(&[GRANTED, GRANTED]);
+    world.cut();
+    world.wait_for_dial();
+    world.connect(None);
+    world.events.clear();
+    world.grant(&[ReasonCode::NOT_AUTHORIZED, GRANTED]);
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    assert_eq!(deliver(&mut world, "b", &[]), [id]);
+}
+
+#[test]
+fn an_identifier_given_to_two_calls_stays_with_the_later_one_when_the_first_ends() {
+    let mut world = World::connected(options());
+    let mut subscribe = |filter: &str, identifier| {
+        let subscribe = Subscribe::new(subscriptions(&[filter]))
+            .with_subscription_identifier(SubscriptionId::new(identifier).unwrap());
+        let id = world.client.subscribe(world.now, subscribe).unwrap();
+        world.settle();
+        world.grant(&[GRANTED]);
+        id
+    };
+    let (first, second) = (subscribe("x", 5), subscribe("a/#", 5));
+    subscribe("+/x", 6);
+    world.client.drop_subscriber(world.now, first, true);
+    assert_eq!(deliver(&mut world, "a/x", &[5]), [second]);
+}
+
+#[test]
+fn a_request_that_finds_the_outbox_full_waits_for_room() {
+    let mut world = World::connected(options());
+    let large = mqtt_proto::Message::new(mqtt_proto::TopicName::from_static("t"), vec![0; 300_000]);
+    world.client.publish(world.now, large).unwrap();
+    world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
 }
 
 #[test]
