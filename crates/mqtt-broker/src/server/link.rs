@@ -2,13 +2,15 @@
 //!
 //! A layer below MQTT (TLS, WebSocket) belongs where bytes enter and leave: [`Input::feed`] and `Wire::flush`.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use mqtt_proto::Instant;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::run::{READ_MAXIMUM, Shared, State, Tripwire};
@@ -70,8 +72,9 @@ fn poll(shared: &Shared, peer: Peer, reader: &mut Reader, input: &mut Input, cx:
                 input.feed(hub, now, peer, &scratch[..read]);
                 shared.sweep_soon();
                 if read == bound {
-                    // A peer that always has more to say must not silence the others.
-                    cx.waker().wake_by_ref();
+                    // A peer that always has more to say must not silence the others. Woken at once, this task would come
+                    // 61 times before the runtime asks the system what others have sent; this way it comes once.
+                    let _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
                 }
             }
