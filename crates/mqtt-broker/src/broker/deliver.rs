@@ -3,13 +3,12 @@
 use mqtt_proto::{Acknowledged, CommandError, Instant, Message, QoS, Token, Version};
 
 use super::action::{DropReason, Peer};
-use super::client::{Client, Held, Link, Replay};
-use super::policy::Policy;
+use super::client::{Held, Link, Replay};
 use super::queue::{Identifiers, Queued};
 use super::store::Lifetime;
 use super::timer::Timer;
 use super::{Broker, PRESENT};
-use crate::router::{Retained, Step};
+use crate::router::Step;
 
 /// A message for a client's connection: [publish](mqtt_proto::Connection::publish) it, then hand its ticket to
 /// [`Broker::handle_sent`], or what was given back to [`Broker::give_back`].
@@ -27,13 +26,15 @@ pub struct Outgoing {
 #[must_use = "hand it back with `handle_sent`"]
 pub struct Ticket {
     lifetime: Lifetime,
+    /// The state of the policy that has allowed it.
+    policy: u32,
     payload_len: usize,
     held: Option<Held>,
 }
 
 impl Ticket {
-    fn new(lifetime: Lifetime, message: &Message, held: Option<Held>) -> Self {
-        Self { lifetime, payload_len: message.payload.len(), held }
+    fn new(lifetime: Lifetime, policy: u32, message: &Message, held: Option<Held>) -> Self {
+        Self { lifetime, policy, payload_len: message.payload.len(), held }
     }
 
     /// What it keeps of the message.
@@ -52,26 +53,21 @@ impl Broker {
         let key = self.key_of(peer)?;
         let client = self.clients.get_mut(key)?;
         client.is_blocked = false;
-        if client.returned.as_ref().is_some_and(|outgoing| outgoing.ticket.lifetime.has_passed(now)) {
-            self.drop_returned(key, DropReason::Expired);
-        }
+        self.drop_dead_returned(now, key);
         let mut budget = LOOKS;
-        let client = self.clients.get_mut(key)?;
-        if client.returned.is_none() && client.queue.len() * 2 <= self.config.maximum_queued_messages {
-            client.returned =
-                next_retained(now, client, &mut *self.policy, (&self.retained, &self.status_values), &mut budget);
+        if self.clients.get(key)?.queue.len() * 2 <= self.config.maximum_queued_messages {
+            self.replay(now, key, &mut budget);
         }
         if self.clients.get(key)?.returned.is_none() {
             self.drop_dead(now, key);
         }
-        let client = self.clients.get_mut(key)?;
-        if client.returned.is_none() && client.queue.is_empty() {
-            client.returned =
-                next_retained(now, client, &mut *self.policy, (&self.retained, &self.status_values), &mut budget);
+        if self.clients.get(key)?.queue.is_empty() {
+            self.replay(now, key, &mut budget);
         }
         if budget == 0 {
             self.timers.set(now, Timer::Replay(key)); // Others may have their turn first.
         }
+        let client = self.clients.get_mut(key)?;
         let returned = client.returned.as_ref().map(|outgoing| outgoing.message.qos);
         let qos = returned.or_else(|| client.queue.front().map(|entry| entry.qos))?;
         let holds_too_much = client.held_bytes > 0 && client.held_bytes >= self.config.maximum_queued_bytes;
@@ -149,11 +145,20 @@ impl Broker {
         }
     }
 
-    fn drop_returned(&mut self, key: u32, why: DropReason) {
+    /// Drops the message that was given back, if it has expired or the policy does not allow it any more.
+    fn drop_dead_returned(&mut self, now: Instant, key: u32) {
         let client = self.clients.get_mut(key).expect(PRESENT);
+        let Some(Outgoing { message, ticket }) = &client.returned else { return };
+        let is_expired = ticket.lifetime.has_passed(now);
+        let is_allowed = ticket.policy == self.policy_state || self.policy.deliver(&client.info, message);
+        if !is_expired && is_allowed {
+            return;
+        }
         if let Some(Outgoing { message, ticket }) = client.returned.take() {
             self.release_ticket(ticket);
-            self.dropped(Some(key), message.topic, why);
+            if is_expired {
+                self.dropped(Some(key), message.topic, DropReason::Expired);
+            }
         }
     }
 
@@ -184,9 +189,37 @@ impl Broker {
         }
     }
 
+    /// Takes the next retained message for a new subscription, unless another message is first.
+    fn replay(&mut self, now: Instant, key: u32, budget: &mut u32) {
+        let client = self.clients.get_mut(key).expect(PRESENT);
+        while client.returned.is_none() {
+            let Some(Replay { cursor, granted, is_status, .. }) = client.replays.front_mut() else { return };
+            let retained = if *is_status { &self.status_values } else { &self.retained };
+            let stored = match cursor.step(retained, budget) {
+                Step::Found(stored) => stored,
+                Step::Paused => return,
+                Step::End => {
+                    client.replays.pop_front();
+                    continue;
+                }
+            };
+            let message = stored.message();
+            let lifetime = Lifetime::new(stored.received(), message);
+            if lifetime.has_passed(now) || !self.policy.deliver(&client.info, message) {
+                continue;
+            }
+            let mut message = message.clone();
+            message.qos = message.qos.min(granted.qos);
+            message.retain = true;
+            let message = address(now, message, lifetime, &granted.identifier.into(), client.info.version);
+            let ticket = Ticket::new(lifetime, self.policy_state, &message, None);
+            client.returned = Some(Outgoing { message, ticket });
+        }
+    }
+
     fn take_queued(&mut self, now: Instant, key: u32) -> Option<Outgoing> {
         let client = self.clients.get_mut(key)?;
-        let Queued { key, qos, retain, identifiers, share, .. } = client.queue.pop(&self.store)?;
+        let Queued { key, qos, retain, identifiers, share, policy } = client.queue.pop(&self.store)?;
         let (lifetime, len) = (self.store.stored(&key).lifetime, self.store.stored(&key).len);
         let share = share.filter(|_| qos == QoS::AtLeastOnce);
         // For a subscriber in the process nothing is ever on its way.
@@ -198,41 +231,9 @@ impl Broker {
         message.qos = qos;
         message.retain = retain;
         let message = address(now, message, lifetime, &identifiers, client.info.version);
-        let ticket = Ticket::new(lifetime, &message, held);
+        let ticket = Ticket::new(lifetime, policy, &message, held);
         Some(Outgoing { message, ticket })
     }
-}
-
-/// The next retained message for a new subscription.
-fn next_retained(
-    now: Instant,
-    client: &mut Client,
-    policy: &mut dyn Policy,
-    (retained, status_values): (&Retained, &Retained),
-    budget: &mut u32,
-) -> Option<Outgoing> {
-    while let Some(Replay { cursor, granted, is_status, .. }) = client.replays.front_mut() {
-        let stored = match cursor.step(if *is_status { status_values } else { retained }, budget) {
-            Step::Found(stored) => stored,
-            Step::Paused => return None,
-            Step::End => {
-                client.replays.pop_front();
-                continue;
-            }
-        };
-        let message = stored.message();
-        let lifetime = Lifetime::new(stored.received(), message);
-        if lifetime.has_passed(now) || !policy.deliver(&client.info, message) {
-            continue;
-        }
-        let mut message = message.clone();
-        message.qos = message.qos.min(granted.qos);
-        message.retain = true;
-        let message = address(now, message, lifetime, &granted.identifier.into(), client.info.version);
-        let ticket = Ticket::new(lifetime, &message, None);
-        return Some(Outgoing { message, ticket });
-    }
-    None
 }
 
 /// The message as this subscriber gets it.

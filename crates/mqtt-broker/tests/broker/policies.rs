@@ -164,6 +164,26 @@ fn a_right_that_is_taken_away_ends_what_was_built_on_it() {
     assert_eq!([rig.received(live), rig.received(away)], [["a=again"], ["a=again"]]);
 }
 
+// Bug 35: not even the message that was next in turn.
+#[test]
+fn a_right_that_is_taken_away_stops_the_message_that_waits_for_room() {
+    let (mut rig, rules) = rig();
+    for n in 0..5 {
+        rig.broker.publish(rig.now, at(QoS::AtLeastOnce, &format!("a/{n}"), "x").with_retain(true)).unwrap();
+    }
+    let device = rig.connect(v5("c").with_receive_maximum(std::num::NonZeroU16::MIN));
+    rig.devices[device].holds_acks = true;
+    rig.subscribe(device, "a/+", QoS::AtLeastOnce);
+    assert_eq!(rig.received(device), ["a/0=x"]);
+    for n in 1..4 {
+        rules.forbid(&format!("deliver c a/{n}"));
+    }
+    changed(&mut rig);
+    rig.devices[device].holds_acks = false;
+    rig.ack_all(device);
+    assert_eq!(rig.received(device), ["a/4=x"]);
+}
+
 #[test]
 fn subscriptions_are_asked_about_when_a_session_is_resumed() {
     let (mut rig, rules) = rig();
