@@ -57,6 +57,10 @@ impl Counter {
         }
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.0
+    }
+
     /// Counts bytes that are nowhere near.
     #[inline]
     pub(crate) fn skip(&mut self, count: usize) {

@@ -108,7 +108,8 @@ impl Handle {
         Subscribing::subscribe(&self.lease, subscribe)
     }
 
-    /// A stream of every message that arrives from now on, whatever it was subscribed by.
+    /// A stream of every message that arrives from now on, whatever it was subscribed by, and of those that a resumed session
+    /// has brought and no stream was for (see [`clean_start`](Options::clean_start)).
     #[must_use]
     pub fn messages(&self) -> Messages {
         Messages::new(Arc::clone(&self.lease))

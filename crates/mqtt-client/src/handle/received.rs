@@ -62,7 +62,8 @@ impl Received {
     /// Acknowledges a QoS 1 or 2 message, with [`manual_acks`](crate::Options::manual_acks). Without, at QoS 0 and the second
     /// time it does nothing.
     ///
-    /// A message that went to several streams is acknowledged when all of them have done so. One that is dropped without
+    /// A message that went to several streams is acknowledged when all of them have done so, and refused if one of them
+    /// has. One that is dropped without
     /// it stays unacknowledged, takes a place in the server's window, and comes again on the next connection.
     ///
     /// # Errors
@@ -81,8 +82,8 @@ impl Received {
     pub fn ack_with(&mut self, reason: ReasonCode) -> Result<(), Error> {
         let Some(mut duty) = self.duty.take() else { return Ok(()) };
         let Some(claim) = duty.claim.take() else { return Ok(()) };
-        duty.shared.run(|inner, now| match inner.streams.settle(claim) {
-            Some(ack) => inner.client.ack(now, ack.with_reason(reason)),
+        duty.shared.run(|inner, now| match inner.streams.settle(claim, reason) {
+            Some(ack) => inner.client.ack(now, ack),
             None => Ok(()),
         })
     }

@@ -223,7 +223,7 @@ impl Inner {
 
     /// Settles a stream's claim on a message.
     pub(crate) fn settle(&mut self, now: Instant, claim: Option<Claim>) {
-        if let Some(ack) = claim.and_then(|claim| self.streams.settle(claim)) {
+        if let Some(ack) = claim.and_then(|claim| self.streams.settle(claim, ReasonCode::SUCCESS)) {
             // It carries a plain 0x00, which is always allowed.
             let _ = self.client.ack(now, ack);
         }

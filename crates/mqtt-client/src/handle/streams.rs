@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
-use mqtt_proto::{Ack, Message, PacketId};
+use mqtt_proto::{Ack, Message, PacketId, ReasonCode};
 
 use crate::Options;
 use crate::client::{Client, SubscriberId};
@@ -20,8 +20,8 @@ pub(crate) enum StreamId {
 #[derive(Debug)]
 pub(crate) struct Streams {
     streams: BTreeMap<StreamId, Stream>,
-    /// Acknowledgements that several streams have to agree on, with the number of those that have not yet.
-    shared: HashMap<u64, (Ack, usize)>,
+    /// Acknowledgements that several streams have to agree on.
+    shared: HashMap<u64, Shared>,
     last: u64,
     messages: usize,
     bytes: usize,
@@ -37,6 +37,16 @@ struct Stream {
     bytes: usize,
     waker: Option<Waker>,
     is_over: bool,
+}
+
+/// The duty to acknowledge a message that went to several streams.
+#[derive(Debug)]
+struct Shared {
+    ack: Ack,
+    /// Streams that have not settled their claim.
+    missing: usize,
+    /// What the first of them said that refuses the message.
+    refusal: Option<ReasonCode>,
 }
 
 /// A message in a stream.
@@ -130,7 +140,7 @@ impl Streams {
             (Some(ack), 1) => (None, Some(Claim::Sole(ack)), None),
             (Some(ack), _) => {
                 self.last += 1;
-                self.shared.insert(self.last, (ack, targets));
+                self.shared.insert(self.last, Shared { ack, missing: targets, refusal: None });
                 (None, None, Some(self.last))
             }
             (None, _) => (None, None, None),
@@ -156,7 +166,10 @@ impl Streams {
             }
             None if stream.is_over => Taken::Over,
             None => {
-                stream.waker = waker.cloned();
+                // Who only looks does not take the place of who waits.
+                if let Some(waker) = waker {
+                    stream.waker = Some(waker.clone());
+                }
                 Taken::Nothing
             }
         }
@@ -172,18 +185,25 @@ impl Streams {
     pub(crate) fn abandon(&mut self, claim: Claim) -> Option<Ack> {
         match claim {
             Claim::Sole(ack) => Some(ack),
-            Claim::Shared(key) => self.shared.remove(&key).map(|(ack, _)| ack),
+            Claim::Shared(key) => self.shared.remove(&key).map(|shared| shared.ack),
         }
     }
 
-    /// Settles one claim: the acknowledgement, if it was the last one.
-    pub(crate) fn settle(&mut self, claim: Claim) -> Option<Ack> {
+    /// Settles one claim: the acknowledgement, if it was the last one. A refusal by any of them counts for all.
+    pub(crate) fn settle(&mut self, claim: Claim, reason: ReasonCode) -> Option<Ack> {
         match claim {
-            Claim::Sole(ack) => Some(ack),
+            Claim::Sole(ack) => Some(ack.with_reason(reason)),
             Claim::Shared(key) => {
-                let (_, missing) = self.shared.get_mut(&key)?;
-                *missing -= 1;
-                if *missing > 0 { None } else { self.shared.remove(&key).map(|(ack, _)| ack) }
+                let shared = self.shared.get_mut(&key)?;
+                shared.missing -= 1;
+                if reason.is_failure() {
+                    shared.refusal.get_or_insert(reason);
+                }
+                if shared.missing > 0 {
+                    return None;
+                }
+                let Shared { ack, refusal, .. } = self.shared.remove(&key)?;
+                Some(ack.with_reason(refusal.unwrap_or(reason)))
             }
         }
     }

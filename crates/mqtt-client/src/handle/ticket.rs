@@ -121,6 +121,17 @@ impl Accepted<'_> {
     }
 }
 
+/// Given up before it was ready: nobody awaits the server any more, and streams keep to their limits.
+impl Drop for Accepted<'_> {
+    fn drop(&mut self) {
+        if let Ok(live) = &mut self.ticket.0 {
+            if live.is_counted {
+                live.shared.run(|inner, _| inner.count(&mut live.is_counted, false));
+            }
+        }
+    }
+}
+
 impl Future for Accepted<'_> {
     type Output = Result<(), Error>;
 

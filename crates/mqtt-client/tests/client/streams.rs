@@ -217,3 +217,49 @@ fn next_is_woken_by_a_message_and_may_be_dropped_at_any_time() {
     assert_eq!(payload(stream.next().wait()), "0");
     assert_eq!(payload(stream.next().wait()), "1");
 }
+
+// Found by reading: `try_next` took the place of the waker that `poll_next` had left.
+#[test]
+fn looking_for_a_message_does_not_forget_who_waits_for_it() {
+    let mut rig = Rig::new(options());
+    let mut stream = rig.subscribe("a");
+    let alarm = Arc::new(Alarm::default());
+    assert!(alarm.poll(pin!(stream.next())).is_pending());
+    assert!(stream.try_next().is_none());
+    rig.flood("a", QoS::AtMostOnce, 1);
+    assert_eq!(alarm.count(), 1);
+}
+
+// Found by reading: the reason of the stream that came last counted.
+#[test]
+fn a_message_that_one_of_its_streams_refuses_is_refused() {
+    for (first, last, expected) in [
+        (ReasonCode::QUOTA_EXCEEDED, ReasonCode::SUCCESS, ReasonCode::QUOTA_EXCEEDED),
+        (ReasonCode::SUCCESS, ReasonCode::QUOTA_EXCEEDED, ReasonCode::QUOTA_EXCEEDED),
+        (ReasonCode::SUCCESS, ReasonCode::SUCCESS, ReasonCode::SUCCESS),
+    ] {
+        let mut rig = Rig::new(options().manual_acks(true));
+        let mut everything = rig.handle.messages();
+        let mut stream = rig.subscribe("a");
+        rig.flood("a", QoS::AtLeastOnce, 1);
+        everything.try_next().unwrap().ack_with(first).unwrap();
+        stream.try_next().unwrap().ack_with(last).unwrap();
+        rig.crank();
+        let Some(ServerEvent::Acknowledged(end)) = rig.seen.pop() else { panic!("not acknowledged") };
+        assert_eq!(end.reason, expected);
+    }
+}
+
+// Found by reading: a ticket that was kept counted as awaited for as long as it lived.
+#[test]
+fn a_dropped_accepted_lets_streams_keep_to_their_limit() {
+    let window = std::num::NonZeroU16::MIN;
+    let mut rig = Rig::new(options().stream_limit(2, 1 << 20).queue_limit(1, 1 << 20).send_maximum(window));
+    let mut stream = rig.subscribe("a");
+    // In flight, in the queue, waiting.
+    let [_first, _second, mut third] = [0; 3].map(|_| rig.publish("b", QoS::AtLeastOnce));
+    assert!(poll(pin!(third.accepted())).is_pending());
+    rig.flood("a", QoS::AtMostOnce, 5);
+    assert!(!rig.driver.wants_input(), "nobody awaits anything");
+    assert_eq!(std::iter::from_fn(|| stream.try_next()).count(), 5);
+}

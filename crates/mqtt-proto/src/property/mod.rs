@@ -145,7 +145,7 @@ fn write<S: Sink>(sink: &mut S, id: PropertyId, value: PropertyValue<'_>) {
             Kind::TwoBytes => sink.u16(number as u16),
             Kind::FourBytes => sink.u32(number),
             Kind::Varint => sink.varint(number),
-            Kind::Byte | Kind::Text | Kind::Binary | Kind::Pair => {}
+            Kind::Byte | Kind::Text | Kind::Binary | Kind::Pair => debug_assert!(false, "{id:?} is no such number"),
         },
         PropertyValue::Text(text) => sink.section(text.as_bytes()),
         PropertyValue::Binary(bytes) => sink.section(bytes),

@@ -38,7 +38,9 @@ impl<B: Storage> Properties<B> {
     /// Bytes that they take on the wire, the Property Length aside.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        self.bytes.as_ref().len()
+        let mut counter = Counter::default();
+        self.write_bytes(None, &mut counter);
+        counter.count()
     }
 
     /// Whether a property is there.
@@ -178,7 +180,7 @@ impl<B: Storage> Properties<B> {
                 return match field {
                     Some(id) => Err(EncodeError::NotInVersion { packet, field: id.name(), version }),
                     // None that can be seen, but not none: one was too long to be put in.
-                    None => Err(overlong(packet)),
+                    None => Err(overlong(packet, place)),
                 };
             }
             Version::V5 => {}
@@ -194,7 +196,7 @@ impl<B: Storage> Properties<B> {
     /// What the types leave open: properties of a message that came another way, and values that are too long.
     fn check(&self, packet: PacketType, place: Place) -> Result<(), EncodeError> {
         if self.present & OVERLONG != 0 {
-            return Err(overlong(packet));
+            return Err(overlong(packet, place));
         }
         if self.present & !HIDDEN & !place.allowed() != 0 {
             let misplaced = self.iter().find(|(id, _)| id.bit() & place.allowed() == 0);
@@ -221,10 +223,13 @@ impl<B: Storage> Properties<B> {
 }
 
 impl Properties<Bytes> {
-    /// Puts a property in, in the place of all of its name. A text or binary value longer than 65,535 bytes makes the
-    /// packet impossible to encode.
+    /// Puts a property in, in the place of all of its name. A binary value longer than 65,535 bytes makes the packet
+    /// impossible to encode, until a shorter one takes its place.
     pub(crate) fn set(&mut self, id: PropertyId, value: PropertyValue<'_>) {
         self.remove(id);
+        if let PropertyValue::Binary(_) = value {
+            self.present &= !OVERLONG;
+        }
         self.add(id, value);
     }
 
@@ -343,13 +348,11 @@ fn fits(value: PropertyValue<'_>) -> bool {
     }
 }
 
-fn overlong(packet: PacketType) -> EncodeError {
-    // This is the one binary property that the packet may carry.
-    let field = match packet {
-        PacketType::Publish => PropertyId::CorrelationData.name(),
-        _ => "Correlation Data or Authentication Data",
-    };
-    EncodeError::TooLong { packet, field, max: text::MAX_LEN }
+fn overlong(packet: PacketType, place: Place) -> EncodeError {
+    // Each place has one binary property at most.
+    let is_message = place.allowed() & PropertyId::CorrelationData.bit() != 0;
+    let id = if is_message { PropertyId::CorrelationData } else { PropertyId::AuthenticationData };
+    EncodeError::TooLong { packet, field: id.name(), max: text::MAX_LEN }
 }
 
 /// The properties that are fields elsewhere.
@@ -378,6 +381,19 @@ mod tests {
         assert!(properties.remove(PropertyId::ReasonString) && properties.remove(PropertyId::ReceiveMaximum));
         assert!(properties.is_empty());
         assert_eq!(properties, Properties::default());
+    }
+
+    // A Topic Alias among them is a field of PUBLISH: it is neither seen nor sent with them.
+    #[test]
+    fn a_hidden_property_does_not_count() {
+        let (version, place) = (Version::V5, Place::of(PacketType::Publish));
+        // Content Type, Topic Alias, User Property.
+        let bytes = Bytes::from_static(b"\x0e\x03\0\x01t\x23\0\x05\x26\0\x01a\0\x01b");
+        let mut reader = Reader::new(&bytes, 0, PacketType::Publish, version);
+        let (properties, alias) = Properties::decode(&mut reader, place).unwrap();
+        assert_eq!(alias, Some(5));
+        assert_eq!(ids(&properties), [PropertyId::ContentType, PropertyId::UserProperty]);
+        assert_eq!(properties.encoded_len(), 4 + 7);
     }
 
     #[test]

@@ -325,7 +325,11 @@ fn binary_data_longer_than_65_535_bytes_are_refused_by_the_encoder() {
     assert_eq!(error.field(), "Correlation Data");
     let auth = Auth::new(ReasonCode::CONTINUE_AUTHENTICATION)
         .with_authentication(text("m"), Some(Bytes::from(vec![7; 65_536])));
-    assert!(complaint(Version::V5, &Packet::Auth(auth)).field().contains("Authentication Data"));
+    assert_eq!(complaint(Version::V5, &Packet::Auth(auth)).field(), "Authentication Data");
+    let will = Connect::new(Version::V5, text("c")).with_will(Will::new(message(65_536)));
+    assert_eq!(complaint(Version::V5, &Packet::Connect(Box::new(will))).field(), "Correlation Data");
+    let replaced = message(65_536).with_correlation_data(vec![7; 2]);
+    assert!(encode(Version::V5, &Packet::Publish(Publish::new(replaced, None))).is_ok());
     // Also in a version that has no such property.
     complaint(Version::V311, &Packet::Publish(Publish::new(message(65_536), None)));
 }
