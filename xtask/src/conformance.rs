@@ -3,8 +3,10 @@
 //! - Each test that a table names exists and says in its text which statement it shows.
 //! - Each statement that a comment or an error in `crates/` or `fuzz/` names is one of the tables.
 //! - Where the reference tables of the project lie beside the workspace (`shared/spec/`), none of their ids is missing.
+//! - Each bug of others in `docs/bugs.md` has a test that exists, or a reason.
 //! - At most 5 % of the statements are left to the caller.
 
+mod bugs;
 mod matrix;
 mod mentions;
 mod tables;
@@ -33,6 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     wrong.extend(unknown(&tables, &sources));
     wrong.extend(absent(&tables)?);
     wrong.extend(too_many_callers(&tables));
+    wrong.extend(bugs::mistakes(&root(), &sources)?);
     if !wrong.is_empty() {
         return Err(format!("{} mistakes\n  {}", wrong.len(), wrong.join("\n  ")));
     }

@@ -1,6 +1,9 @@
 //! Many at once: strangers that say nothing, and one client that is everywhere.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 
 use mqtt_broker::Config;
 use mqtt_proto::Version;
@@ -41,6 +44,29 @@ fn a_crowd_of_strangers_does_not_keep_clients_out() {
         let answer = field.pull(&mut friend, &mut answer);
         assert!(field.is_over() || answer == [0x20, 2, 0, 0], "{answer:?}");
         drop(crowd);
+    });
+}
+
+/// bugs.tsv 97. The limit is the process's: the server cannot accept, and neither could anything else here.
+#[test]
+fn without_a_descriptor_left_the_server_serves_those_it_has_and_lets_others_in_later() {
+    withstand(Config::default(), 1, 16 * MIB, |field, _| {
+        let before = getrlimit(Resource::Nofile);
+        // The lowest that is free is for the client's end. Nothing is left for the server's.
+        let free = File::open("/dev/null").map(|file| file.as_raw_fd()).unwrap();
+        let last = Some(free as u64 + 1);
+        setrlimit(Resource::Nofile, Rlimit { current: last, maximum: before.maximum }).unwrap();
+        // Whoever measures the memory may have it for a moment.
+        let waiting = (0..1_000).find_map(|_| TcpStream::connect(field.address).ok());
+        let is_full = File::open("/dev/null").is_err();
+        field.await_exchanges(30);
+        setrlimit(Resource::Nofile, before).unwrap();
+        let mut waiting = waiting.expect("the client's end has a descriptor");
+        assert!(is_full, "there were descriptors left");
+        waiting.write_all(&hello(Version::V311, "patient")).unwrap();
+        let mut answer = [0; 4];
+        waiting.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0x20, 2, 0, 0]);
     });
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
@@ -30,9 +30,22 @@ pub(crate) struct Field {
     pub(crate) address: SocketAddr,
     is_over: AtomicBool,
     attacks: AtomicUsize,
+    /// Messages of the pair, for attackers that wait for some.
+    exchanged: Mutex<usize>,
+    has_exchanged: Condvar,
 }
 
 impl Field {
+    fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            is_over: AtomicBool::new(false),
+            attacks: AtomicUsize::new(0),
+            exchanged: Mutex::new(0),
+            has_exchanged: Condvar::new(),
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
@@ -40,6 +53,13 @@ impl Field {
     /// An attack was carried out: an attacker that returns is counted, one that goes on may do it itself.
     pub(crate) fn count(&self) {
         self.attacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until the pair has exchanged so many more messages, or the fight is over.
+    pub(crate) fn await_exchanges(&self, more: usize) {
+        let exchanged = self.exchanged.lock().unwrap();
+        let enough = *exchanged + more;
+        drop(self.has_exchanged.wait_while(exchanged, |exchanged| *exchanged < enough && !self.is_over()).unwrap());
     }
 
     /// A connection that has said these bytes.
@@ -104,6 +124,9 @@ struct Truce<'a>(&'a Field);
 impl Drop for Truce<'_> {
     fn drop(&mut self) {
         self.0.is_over.store(true, Ordering::Relaxed);
+        // Whoever is about to wait has looked before, or will see it.
+        drop(self.0.exchanged.lock());
+        self.0.has_exchanged.notify_all();
     }
 }
 
@@ -137,7 +160,7 @@ fn fight(
     attackers: usize,
     attack: &(impl Fn(&Field, usize) + Sync),
 ) -> (Duration, usize) {
-    let field = Field { address: server.address(), is_over: AtomicBool::new(false), attacks: AtomicUsize::new(0) };
+    let field = Field::new(server.address());
     let before = resident();
     let mut peak = before;
     let attacked = thread::scope(|scope| {
@@ -154,6 +177,8 @@ fn fight(
             })
             .collect();
         pair.exchange(|count| {
+            *field.exchanged.lock().unwrap() = count;
+            field.has_exchanged.notify_all();
             if count % 8 == 0 {
                 peak = peak.max(resident());
             }
