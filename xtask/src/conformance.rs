@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     wrong.extend(unknown(&tables, &sources));
     wrong.extend(absent(&tables)?);
     wrong.extend(too_many_callers(&tables));
-    wrong.extend(bugs::mistakes(&root(), &sources)?);
+    wrong.extend(bugs::mistakes(root(), &sources)?);
     if !wrong.is_empty() {
         return Err(format!("{} mistakes\n  {}", wrong.len(), wrong.join("\n  ")));
     }
