@@ -106,6 +106,18 @@ impl Broker {
         fence.args(["-t", "fence", "-q", "1", "-m", "saved?"]).publish();
     }
 
+    /// A file in the broker's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Makes the broker read its password and ACL files again, and returns once it serves by them.
+    pub(crate) fn reload(&self) {
+        self.signal(Signal::HUP);
+        // It logs and then reads, and serves nobody meanwhile; the next client is served by what was read.
+        self.wait_for("Reloading config.");
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }

@@ -9,6 +9,8 @@
 mod broker;
 mod broker_death;
 mod credentials;
+#[path = "../process/daemon.rs"]
+mod daemon;
 mod delivery;
 mod link;
 mod log;
@@ -16,5 +18,6 @@ mod passwd;
 mod payloads;
 mod program;
 mod retained;
+mod rules;
 mod session;
 mod will;

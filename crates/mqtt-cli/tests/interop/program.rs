@@ -62,14 +62,15 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn publisher(whose: Whose, broker: &Broker, version: Version) -> Self {
-        Self::new(whose, "pub", broker, version)
+        Self::at(whose, "pub", broker.port(), version)
     }
 
     pub(crate) fn subscriber(whose: Whose, broker: &Broker, version: Version) -> Self {
-        Self::new(whose, "sub", broker, version)
+        Self::at(whose, "sub", broker.port(), version)
     }
 
-    fn new(whose: Whose, verb: &str, broker: &Broker, version: Version) -> Self {
+    /// A client of whatever listens on this port.
+    pub(crate) fn at(whose: Whose, verb: &str, port: u16, version: Version) -> Self {
         static PROGRAMS: AtomicUsize = AtomicUsize::new(1);
         let mut command = match whose {
             Ours => Command::new(env!("CARGO_BIN_EXE_mqtt")),
@@ -80,7 +81,7 @@ impl Program {
         }
         command.args(["-V", version.flag()]);
         let id = format!("{verb}-{}", PROGRAMS.fetch_add(1, Ordering::Relaxed));
-        let server = ["-h", "127.0.0.1", "-p", &broker.port().to_string()].map(str::to_owned).to_vec();
+        let server = ["-h", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec();
         Self { command, id, server }
     }
 
