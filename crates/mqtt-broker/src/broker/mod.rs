@@ -140,7 +140,9 @@ impl Broker {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.start_status(now);
         self.retained.remove_expired(now);
-        while let Some(timer) = self.timers.take_due(now) {
+        // As many as there are: one that is due again at once (a clock at its end) waits for the next call.
+        for _ in 0..self.timers.len() {
+            let Some(timer) = self.timers.take_due(now) else { return };
             match timer {
                 Timer::Stranger(peer) => self.close_stranger(peer),
                 Timer::Will(key) => self.will_is_due(now, key),

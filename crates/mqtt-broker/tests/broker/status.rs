@@ -93,3 +93,13 @@ fn the_status_can_be_turned_off() {
     rig.subscribe(dashboard, "$SYS/#", QoS::AtMostOnce);
     assert!(rig.received(dashboard).is_empty());
 }
+
+#[test]
+fn time_may_come_to_its_end() {
+    let mut rig = Rig::new(Config::default());
+    let device = rig.lasting("c");
+    rig.cut(device);
+    for _ in 0..3 {
+        rig.broker.handle_timeout(mqtt_proto::Instant::from_millis(u64::MAX));
+    }
+}
