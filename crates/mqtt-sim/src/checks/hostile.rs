@@ -434,23 +434,24 @@ impl Side for Server {
             Some(Debt::Subscribe(request)) => {
                 let count = request.subscribe.subscriptions.len();
                 let reasons = vec![ReasonCode(run.source.below(3)); count];
-                Ok(run.machine.suback(run.now, request, &reasons)?)
+                run.machine.suback(run.now, request, &reasons).map_err(CommandError::from)
             }
             Some(Debt::Unsubscribe(request)) => {
                 let reasons = vec![build::reason(&mut run.source); request.unsubscribe.filters.len()];
-                Ok(run.machine.unsuback(run.now, request, &reasons)?)
+                run.machine.unsuback(run.now, request, &reasons).map_err(CommandError::from)
             }
             Some(Debt::Connect) => {
                 let mut connack = build::connack(&mut run.source, run.version);
                 if run.source.byte() < 0xe0 {
                     connack.reason = ReasonCode::SUCCESS;
                     let result = run.machine.accept(run.now, connack, None);
-                    return Ok(match result {
+                    let result = match result {
                         Err(_) if run.source.flag() => {
-                            run.machine.accept(run.now, ConnAck::new(false, ReasonCode::SUCCESS), None)?
+                            run.machine.accept(run.now, ConnAck::new(false, ReasonCode::SUCCESS), None)
                         }
-                        result => result?,
-                    });
+                        result => result,
+                    };
+                    return result.map_err(CommandError::from);
                 }
                 run.machine.refuse(run.now, connack)
             }
