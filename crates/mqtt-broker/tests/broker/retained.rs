@@ -139,6 +139,25 @@ fn ten_thousand_retained_messages_reach_a_subscriber_with_a_small_window_and_a_s
     assert!(received.windows(2).all(|pair| !pair[1].retain || !pair[0].retain || pair[0].topic < pair[1].topic));
 }
 
+// One who asks for `+/+/nothing` again and again must not stop the broker.
+#[test]
+fn a_search_among_many_that_do_not_match_goes_on_after_others_had_their_turn() {
+    let mut rig = Rig::new(Config::default());
+    for n in 0..20_000 {
+        rig.broker.publish(rig.now, kept(&format!("a/{n}/x"), "x")).unwrap();
+    }
+    rig.broker.publish(rig.now, kept("b/1/y", "found")).unwrap();
+    let device = rig.client("device");
+    rig.subscribe(device, "+/+/y", QoS::AtLeastOnce);
+    assert!(rig.take(device).is_empty(), "it has not come that far");
+    rig.broker.publish(rig.now, message("a/1/y", "live")).unwrap();
+    rig.settle();
+    assert_eq!(rig.take(device).len(), 1, "what is published meanwhile does not wait for it");
+    rig.advance_secs(0);
+    let found: Vec<String> = rig.take(device).iter().map(|message| message.topic.to_string()).collect();
+    assert_eq!(found, ["b/1/y"]);
+}
+
 // A replay is part of the session.
 #[test]
 fn a_subscriber_that_is_cut_off_gets_the_rest_when_it_is_back() {
