@@ -21,6 +21,8 @@ pub(crate) struct Client {
     pub(crate) expiry: u32,
     pub(crate) will: Option<Will>,
     pub(crate) subscriptions: BTreeMap<TopicFilter, Granted>,
+    /// Bytes of their filters.
+    pub(crate) subscription_bytes: usize,
     pub(crate) queue: Queue,
     /// A message that the connection has given back: it goes first.
     pub(crate) returned: Option<Outgoing>,
@@ -89,6 +91,7 @@ impl Client {
             expiry: 0,
             will: None,
             subscriptions: BTreeMap::new(),
+            subscription_bytes: 0,
             queue: Queue::default(),
             returned: None,
             replays: VecDeque::new(),

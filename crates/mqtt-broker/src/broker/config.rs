@@ -19,6 +19,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Subscriptions of one client; more are refused with 0x97. Default: 1,000. Each costs some 200 bytes and its filter.
     pub maximum_subscriptions: usize,
+    /// Bytes of all filters of one client, likewise: a filter may have 64 KiB. Default: 256 KiB.
+    pub maximum_subscription_bytes: usize,
     /// Levels of a topic (refused with 0x90) or filter (0x8F). Default: 200.
     pub maximum_topic_levels: usize,
     /// Messages that wait for one client, those in flight aside. When as many wait, the newest is dropped for this client.
@@ -83,6 +85,7 @@ impl Default for Config {
             maximum_unauthenticated: 1_000,
             connect_timeout: Duration::from_secs(10),
             maximum_subscriptions: 1_000,
+            maximum_subscription_bytes: 256 << 10,
             maximum_topic_levels: 200,
             maximum_queued_messages: 1_000,
             maximum_queued_bytes: 8 << 20,

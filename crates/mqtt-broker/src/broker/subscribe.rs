@@ -6,7 +6,7 @@ use mqtt_proto::{
 };
 
 use super::action::{Action, Notice, Peer};
-use super::client::{Granted, Replay};
+use super::client::{Client, Granted, Replay};
 use super::publish::{Refusal, levels};
 use super::{Broker, PRESENT};
 use crate::router::Entry;
@@ -66,9 +66,12 @@ impl Broker {
         if levels(wanted.filter.filter().as_bytes()) > self.config.maximum_topic_levels {
             return Err(TOO_DEEP);
         }
-        let subscriptions = &self.clients.get(key).expect(PRESENT).subscriptions;
+        let Client { subscriptions, subscription_bytes, .. } = self.clients.get(key).expect(PRESENT);
         let is_new = !subscriptions.contains_key(&wanted.filter);
-        if is_new && subscriptions.len() >= self.config.maximum_subscriptions {
+        let bytes = subscription_bytes + wanted.filter.as_bytes().len();
+        let is_full =
+            subscriptions.len() >= self.config.maximum_subscriptions || bytes > self.config.maximum_subscription_bytes;
+        if is_new && is_full {
             return Err(TOO_MANY);
         }
         Ok(())
@@ -82,6 +85,9 @@ impl Broker {
         let granted = Granted { wanted, qos, identifier };
         let client = self.clients.get_mut(key).expect(PRESENT);
         let is_new = client.subscriptions.insert(filter.clone(), granted.clone()).is_none();
+        if is_new {
+            client.subscription_bytes += filter.as_bytes().len();
+        }
         client.replays.retain(|replay| replay.filter != filter);
         let is_wanted = match granted.wanted.retain_handling {
             RetainHandling::Send => true,
@@ -110,6 +116,7 @@ impl Broker {
         if client.subscriptions.remove(filter).is_none() {
             return ReasonCode::NO_SUBSCRIPTION_EXISTED;
         }
+        client.subscription_bytes -= filter.as_bytes().len();
         let client_id = client.info.client_id.clone();
         self.router.remove(filter, key);
         if filter.is_shared() {
@@ -164,4 +171,5 @@ fn owned(filter: &TopicFilter) -> TopicFilter {
 
 const TOO_DEEP: Refusal =
     Refusal::new(ReasonCode::TOPIC_FILTER_INVALID, "the filter has more levels than the server takes");
-const TOO_MANY: Refusal = Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the client has as many subscriptions as it may");
+const TOO_MANY: Refusal =
+    Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the client has as many subscriptions, or as long ones, as it may");

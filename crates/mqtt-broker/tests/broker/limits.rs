@@ -186,13 +186,30 @@ fn a_client_has_a_limited_number_of_subscriptions() {
         }
         assert_eq!(rig.subscribe(device, "more", QoS::AtMostOnce), ReasonCode::QUOTA_EXCEEDED);
         let words = rig.devices[device].subacks.last().unwrap().properties().reason_string().map(str::to_owned);
-        assert_eq!(words.as_deref(), Some("the client has as many subscriptions as it may"));
+        assert_eq!(words.as_deref(), Some("the client has as many subscriptions, or as long ones, as it may"));
         if maximum > 0 {
             assert_eq!(rig.subscribe(device, "0", QoS::AtLeastOnce), ReasonCode::GRANTED_QOS_1, "a replacement");
             rig.unsubscribe(device, "0");
             assert_eq!(rig.subscribe(device, "more", QoS::AtMostOnce), ReasonCode::SUCCESS);
         }
     }
+}
+
+#[test]
+fn the_filters_of_a_client_have_a_limited_length_together() {
+    let mut rig = Rig::new(Config { maximum_subscription_bytes: 10, ..Config::default() });
+    let device = rig.lasting("c");
+    assert_eq!(rig.subscribe(device, "12345678901", QoS::AtMostOnce), ReasonCode::QUOTA_EXCEEDED);
+    for filter in ["1234", "123456", "1234"] {
+        assert_eq!(rig.subscribe(device, filter, QoS::AtMostOnce), ReasonCode::SUCCESS, "{filter}");
+    }
+    assert_eq!(rig.subscribe(device, "1", QoS::AtMostOnce), ReasonCode::QUOTA_EXCEEDED);
+    let session = rig.cut(device);
+    let device = rig.resume(v5("c").with_clean_start(false), session);
+    assert_eq!(rig.subscribe(device, "1", QoS::AtMostOnce), ReasonCode::QUOTA_EXCEEDED, "they last with the session");
+    rig.unsubscribe(device, "1234");
+    rig.unsubscribe(device, "1234");
+    assert_eq!(rig.subscribe(device, "1", QoS::AtMostOnce), ReasonCode::SUCCESS);
 }
 
 // Bug 30
