@@ -62,9 +62,12 @@ impl Client {
             self.record(|| StoredChange::ClientId(assigned.clone()));
             self.client_id = assigned; // MQTT-3.1.3-7: the session is under this name
         }
-        if !connack.session_present {
+        // A server that lost the session, said so in a CONNACK that got lost, and resumes the one that it began then, has none
+        // of our subscriptions.
+        if !connack.session_present || self.is_connack_lost {
             self.requests.start_over(self.subscriptions.ids());
         }
+        self.is_connack_lost = false;
         self.events.push_back(Event::Connected(connack));
     }
 
@@ -177,10 +180,10 @@ impl Client {
         let connection = &mut online.connection;
         let sent = match &request {
             Request::Subscribe(id) => {
-                let identifiers =
-                    connection.version() == Version::V5 && connection.limits().subscription_identifiers_available;
+                let is_v5 = connection.version() == Version::V5;
+                let identifiers = is_v5 && connection.limits().subscription_identifiers_available;
                 // If there is none, it was given up in the meantime.
-                connection.subscribe(now, self.subscriptions.packet(*id, identifiers)?)
+                connection.subscribe(now, self.subscriptions.packet(*id, is_v5, identifiers)?)
             }
             Request::Unsubscribe(_, packet) => connection.unsubscribe(now, (**packet).clone()),
         };

@@ -95,6 +95,7 @@ impl Client {
         self.collect_session_changes();
         let State::Online(online) = core::mem::replace(&mut self.state, nowhere()) else { return };
         let Online { mut connection, since, .. } = *online;
+        self.is_connack_lost |= since.is_none() && self.written > 0 && !matches!(closed, Closed::Refused(_));
         let last_words =
             if cause.is_some() || closed == Closed::Eof { Outbox::default() } else { connection.outbox().take() };
         self.state = State::Offline { session: connection.into_session(), phase: Phase::Stopped };

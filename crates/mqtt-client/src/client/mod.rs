@@ -66,6 +66,8 @@ pub struct Client {
     client_id: Text,
     /// There has been a successful CONNACK in this client's life.
     was_connected: bool,
+    /// A CONNECT went out whose CONNACK never came: if it said that the session is a new one, nobody has heard it.
+    is_connack_lost: bool,
     /// Failures since the last connection that was stable.
     failures: u32,
     queue: Queue,
@@ -169,6 +171,7 @@ impl Client {
             redirects: 0,
             client_id,
             was_connected: false,
+            is_connack_lost: false,
             failures: 0,
             queue: Queue::new(queue::Limits {
                 messages: options.queue_messages,

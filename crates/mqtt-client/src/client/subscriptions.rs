@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use mqtt_proto::{Message, ReasonCode, Subscribe, SubscriptionId, TopicFilter};
+use mqtt_proto::{Message, ReasonCode, RetainHandling, Subscribe, SubscriptionId, TopicFilter};
 
 use super::event::SubscriberId;
 
@@ -75,10 +75,18 @@ impl Subscriptions {
     }
 
     /// The SUBSCRIBE of a subscription; `None` if it is not wanted any more.
-    pub(crate) fn packet(&self, id: SubscriberId, identifiers: bool) -> Option<Subscribe> {
+    pub(crate) fn packet(&self, id: SubscriberId, is_v5: bool, identifiers: bool) -> Option<Subscribe> {
         let wanted = self.wanted.get(&id)?;
         let chosen = wanted.subscribe.properties().subscription_identifiers().next().is_some();
-        let subscribe = wanted.subscribe.clone();
+        let mut subscribe = wanted.subscribe.clone();
+        if wanted.answered && is_v5 {
+            // If the server has it still, its retained messages have been here.
+            for subscription in &mut subscribe.subscriptions {
+                if subscription.retain_handling == RetainHandling::Send {
+                    subscription.retain_handling = RetainHandling::SendIfNew;
+                }
+            }
+        }
         Some(match wanted.identifier {
             Some(identifier) if identifiers && !chosen => subscribe.with_subscription_identifier(identifier),
             _ => subscribe,

@@ -1,7 +1,9 @@
 //! Subscribing, subscribing again, and whom a message is for.
 
 use mqtt_client::{Error, Event, SubscriberId, Version};
-use mqtt_proto::{ConnAck, QoS, ReasonCode, ServerEvent, Subscribe, SubscriptionId, TopicFilter, Unsubscribe};
+use mqtt_proto::{
+    ConnAck, QoS, ReasonCode, RetainHandling, ServerEvent, Subscribe, SubscriptionId, TopicFilter, Unsubscribe,
+};
 
 use crate::world::{World, message, options, subscriptions};
 
@@ -192,6 +194,31 @@ fn a_kept_session_repeats_only_requests_without_an_answer() {
     assert!(world.events.contains(&Event::Subscribed { id: open, result: Ok(vec![GRANTED]) }));
     let result = Ok(ReasonCode::NO_SUBSCRIPTION_EXISTED);
     assert!(world.events.contains(&Event::Unsubscribed { id: unsubscribe.unwrap(), result }));
+}
+
+// The server lost the session, and its CONNACK that said so got lost, too; then it resumes the session that it began.
+#[test]
+fn a_session_whose_connack_may_have_been_lost_is_subscribed_again() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let mut world = World::connected(options().version(version).clean_start(false));
+        world.subscribe(&["a"]);
+        world.grant(&[GRANTED]);
+        world.cut();
+        world.wait_for_dial();
+        world.dial();
+        world.server.accept(world.now, ConnAck::new(false, ReasonCode::SUCCESS), None).unwrap();
+        let begun = world.cut();
+        world.wait_for_dial();
+        world.connect(Some(begun));
+        let again = world.grant(&[GRANTED]);
+        let expected = if version == Version::V5 { RetainHandling::SendIfNew } else { RetainHandling::Send };
+        assert_eq!(again.subscriptions[0].retain_handling, expected, "its retained messages have been here");
+        // Once is enough.
+        let server = world.cut();
+        world.wait_for_dial();
+        world.connect(Some(server));
+        assert!(world.seen.is_empty() || version == Version::V31);
+    }
 }
 
 #[test]
