@@ -126,6 +126,7 @@ impl Running {
         }
         for listener in &settings.listeners {
             if let ListenerPlace::Unix(path) = &listener.place {
+                start::let_group_in(path)?;
                 log.line(LogType::Information, format_args!("Opening unix listen socket on path {}.", path.display()));
             }
         }

@@ -2,14 +2,14 @@
 
 use std::net::{Ipv6Addr, TcpListener};
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::time::Duration;
 
 use mqtt_broker::access::AccessPolicy;
 use mqtt_broker::{Config, Listener, Notice, Server};
 use mqtt_tokio::{QoS, Text};
 
-use super::conf;
-use super::conf::{Domain, ListenerPlace, Settings};
+use super::conf::{self, Domain, ListenerPlace, Settings};
 
 /// Starts the server. The error is for the user.
 pub(super) fn start(
@@ -27,6 +27,21 @@ pub(super) fn start(
 /// Whether this machine has ::1, on which a broker for this machine alone listens, too.
 pub(super) fn has_ipv6_loopback() -> bool {
     TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+/// Whoever is in the broker's group may connect to its Unix socket, and nobody else: as with Mosquitto.
+#[cfg(unix)]
+pub(super) fn let_group_in(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let rights = std::fs::Permissions::from_mode(0o770);
+    std::fs::set_permissions(path, rights)
+        .map_err(|error| format!("cannot set the permissions of the socket {}: {error}", path.display()))
+}
+
+#[cfg(not(unix))]
+pub(super) fn let_group_in(_path: &Path) -> Result<(), String> {
+    Ok(())
 }
 
 fn socket(listener: &conf::Listener) -> Listener {

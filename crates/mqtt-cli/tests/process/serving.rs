@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 
@@ -132,6 +133,7 @@ fn systemd_is_told_when_it_is_ready_reloading_and_stopping() {
 fn it_listens_on_a_unix_socket_that_goes_with_it() {
     let mut broker = Daemon::start(&[], &format!("{OPEN}listener 0 FOLDER/socket\n"));
     let path = broker.path("socket");
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o770);
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a").unwrap();
     let mut connack = [0; 4];
