@@ -57,11 +57,11 @@ pub struct Config {
     /// Seconds that a session outlives its connection at most; a 5.0 client is told in CONNACK. Default: none.
     pub maximum_session_expiry: Option<u32>,
     /// Sessions of clients that are away. When there is one more, the one away for the longest time ends. Default: 10,000.
-    /// Each costs some 500 bytes, its subscriptions and its queue.
+    /// Each costs some 900 bytes, its subscriptions, its will and its queue.
     pub maximum_sessions: usize,
     /// Whether a client without an identifier is given one. Default: true.
     pub allow_empty_client_id: bool,
-    /// What assigned client identifiers begin with. Default: `auto-`.
+    /// What assigned client identifiers begin with; 16 hexadecimal digits follow. At most 65,519 bytes. Default: `auto-`.
     pub assigned_id_prefix: Text,
     /// Retain Available. Default: true.
     pub retain_available: bool,
