@@ -207,3 +207,21 @@ impl core::error::Error for TopicError {}
 
 /// The length limit of a topic name in MQTT 3.1, in characters.
 pub(crate) const V31_MAX_CHARS: usize = 32_767;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What takes the slow way would still be right: only its speed tells.
+    #[test]
+    fn plain_names_are_seen_to_be_plain() {
+        for length in 0..20 {
+            let mut bytes = alloc::vec![b'/'; length];
+            assert!(is_plain(&bytes));
+            if let Some(last) = bytes.last_mut() {
+                *last = b'+';
+                assert!(!is_plain(&bytes));
+            }
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Topic names, topic filters, and which goes with which.
 
-use mqtt_proto::{FilterError, TextError, TopicError, TopicFilter, TopicName, Version};
+use mqtt_proto::{Connect, FilterError, Message, Packet, TextError, TopicError, TopicFilter, TopicName, Version, Will};
 use proptest::prelude::*;
 
-use crate::util::{MALFORMED, V3, VERSIONS, frame, hex, refuse, section};
+use crate::util::{MALFORMED, V3, VERSIONS, frame, hex, refuse, section, text};
 
 // MQTT-4.7.1-1 (3.1.1), MQTT-4.7.0-1 (5.0), MQTT-3.3.2-2
 #[test]
@@ -198,6 +198,11 @@ fn a_topic_of_mqtt_3_1_has_at_most_32_767_characters() {
     refuse(Version::V31, publish(&longer), MALFORMED, "D31-utf8");
     let packet = crate::util::accept(Version::V311, publish(&longer));
     assert_eq!(crate::util::complaint(Version::V31, &packet).field(), "topic name");
+    let will = |topic: &str| Will::new(Message::new(TopicName::try_from(topic).unwrap(), ""));
+    let connect = |version, topic| Packet::Connect(Box::new(Connect::new(version, text("c")).with_will(will(topic))));
+    crate::util::written(Version::V31, &connect(Version::V31, &longest));
+    crate::util::written(Version::V311, &connect(Version::V311, &longer));
+    assert_eq!(crate::util::complaint(Version::V31, &connect(Version::V31, &longer)).field(), "will topic");
 }
 
 #[test]
