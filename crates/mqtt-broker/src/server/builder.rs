@@ -70,7 +70,7 @@ impl Builder {
     }
 
     /// Calls a function for everything worth a line in a log, on the server's thread. Without it, notices are not even made.
-    /// [`Config::maximum_notices`] says how many may come of one event; when it is 0, a hundred.
+    /// [`Config::maximum_notices`] says how many may come of what is read at a time (16 KiB); when it is 0, ten thousand.
     #[must_use]
     pub fn on_notice(mut self, on_notice: impl FnMut(Notice) + Send + 'static) -> Self {
         self.on_notice = Some(Box::new(on_notice));
@@ -196,8 +196,8 @@ impl From<BindError> for StartError {
     }
 }
 
-/// Notices of one event, when nobody has said how many.
-const NOTICES: usize = 100;
+/// Notices that may wait to be told, when nobody has said how many. Some 2 MiB.
+const NOTICES: usize = 10_000;
 
 /// Default of [`Builder::shutdown_timeout`].
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);

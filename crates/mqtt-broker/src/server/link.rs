@@ -21,7 +21,13 @@ use crate::{Hub, Peer};
 pub(super) async fn serve(shared: Rc<Shared>, peer: Peer, mut reader: Reader) {
     let _tripwire = Tripwire(Rc::clone(&shared));
     let mut input = Input::default();
-    let end = poll_fn(|cx| poll(&shared, peer, &mut reader, &mut input, cx)).await;
+    let end = poll_fn(|cx| {
+        let state = &mut *shared.state.borrow_mut();
+        let polled = poll(&shared, state, peer, &mut reader, &mut input, cx);
+        state.tell();
+        polled
+    });
+    let end = end.await;
     drop(input);
     {
         let state = &mut *shared.state.borrow_mut();
@@ -42,9 +48,15 @@ enum End {
     Theirs,
 }
 
-fn poll(shared: &Shared, peer: Peer, reader: &mut Reader, input: &mut Input, cx: &mut Context<'_>) -> Poll<End> {
-    let mut state = shared.state.borrow_mut();
-    let State { hub, wires, scratch, .. } = &mut *state;
+fn poll(
+    shared: &Shared,
+    state: &mut State,
+    peer: Peer,
+    reader: &mut Reader,
+    input: &mut Input,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    let State { hub, wires, scratch, .. } = state;
     let Some(wire) = wires.get_mut(&peer) else { return Poll::Ready(End::Theirs) };
     if !wire.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
         wire.waker = Some(cx.waker().clone());

@@ -244,7 +244,7 @@ impl Drop for State {
 
 impl State {
     /// Hands the broker's notices to the embedder.
-    fn tell(&mut self) {
+    pub(super) fn tell(&mut self) {
         while let Some(notice) = self.hub.broker_mut().poll_notice() {
             if let Some(on_notice) = &mut self.on_notice {
                 on_notice(notice);
