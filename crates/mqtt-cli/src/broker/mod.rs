@@ -6,6 +6,9 @@ mod lines;
 mod log;
 #[cfg(unix)]
 mod notify;
+#[cfg(not(unix))]
+#[path = "notify_nobody.rs"]
+mod notify;
 mod signals;
 mod start;
 
@@ -188,15 +191,11 @@ impl Running {
         let _stopped = self.server.publish(message);
     }
 
-    #[cfg(unix)]
     fn tell_systemd(&self, state: &str) {
         if let Err(error) = notify::notify(state) {
             self.log.line(LogType::Warning, format_args!("Warning: cannot tell the service manager {state}: {error}"));
         }
     }
-
-    #[cfg(not(unix))]
-    fn tell_systemd(&self, _state: &str) {}
 }
 
 /// The next line to publish; never, if none are wanted.
