@@ -142,6 +142,36 @@ fn a_crash_of_both_ends_delivers_a_qos_2_message_once() {
     }
 }
 
+/// What a server of this version has stored of a QoS 2 message that its application refused.
+fn stored_of_a_refusal(version: Version) -> Vec<Change> {
+    let connect = Connect::new(version, Text::from_static("c"));
+    let mut client = Connection::connect(NOW, connect, Config::default(), Session::new()).unwrap();
+    let mut server = Connection::<Server>::listen(NOW, config());
+    let (mut nothing, mut store) = (Vec::new(), Vec::new());
+    carry(&mut nothing, &mut client, &mut server);
+    accept(&mut server, None);
+    carry(&mut store, &mut server, &mut client);
+    let message = Message::new(TopicName::from_static("t"), "x").with_qos(QoS::ExactlyOnce);
+    client.publish(NOW, message).unwrap();
+    carry(&mut nothing, &mut client, &mut server);
+    while let Some(event) = server.poll_event() {
+        if let ServerEvent::Message(delivery) = event {
+            server.ack(NOW, delivery.ack.unwrap().with_reason(ReasonCode::NOT_AUTHORIZED)).unwrap();
+        }
+    }
+    store.clear();
+    carry(&mut store, &mut server, &mut client);
+    store.into_iter().map(|bytes| Change::decode(bytes).unwrap()).collect()
+}
+
+// In 3.x PUBREC cannot refuse: the client sends PUBREL for it, and must not be thought to begin another message.
+#[test]
+fn a_refusal_is_stored_where_the_client_will_not_hear_of_it() {
+    let packet_id = mqtt_proto::PacketId::MIN;
+    assert_eq!(stored_of_a_refusal(Version::V311), [Change::Confirmed, Change::Accepted { packet_id }]);
+    assert_eq!(stored_of_a_refusal(Version::V5), [Change::Confirmed]);
+}
+
 #[test]
 fn a_stored_change_that_is_damaged_is_refused() {
     let change = Change::Published {

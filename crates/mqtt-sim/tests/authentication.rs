@@ -290,3 +290,14 @@ fn each_step_has_its_own_ten_seconds() {
     server.connection.handle_timeout(Instant::from_millis(30_000));
     assert_eq!(server.events(), ["Closed: timed out, Handshake"]);
 }
+
+#[test]
+fn authenticating_again_takes_the_time_it_needs() {
+    let mut client = client();
+    client.connection.auth(client.instant(), Auth::new(AGAIN)).unwrap();
+    client.sent();
+    let keep_alive = client.connection.poll_timeout();
+    client.feed(&auth(CONTINUE));
+    assert_eq!(client.events(), ["Auth 0x18"]);
+    assert_eq!(client.connection.poll_timeout(), keep_alive, "messages flow: nobody waits");
+}

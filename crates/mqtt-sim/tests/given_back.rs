@@ -32,6 +32,7 @@ fn a_client_that_went_before_it_was_accepted_leaves_its_session_with_the_server(
         let mut gone = Solo::asked(returning(version), Config::default());
         gone.connection.handle_eof(NOW);
         let rejected = gone.connection.accept(NOW, welcome(), Some(session.clone())).unwrap_err();
+        assert_eq!(rejected.to_string(), rejected.kind().to_string());
         assert_eq!(*rejected.kind(), CommandError::Closed);
         assert_eq!(rejected.into_inner(), Some(session));
     }

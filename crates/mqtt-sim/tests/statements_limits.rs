@@ -308,6 +308,21 @@ fn a_3_x_server_without_wildcards_closes() {
     }
 }
 
+// 3.x has no words to announce these with, either.
+#[test]
+fn a_3_x_server_without_retained_messages_or_a_qos_closes() {
+    for (config, taken, refused) in [
+        (Config { retain_available: false, ..Config::default() }, 0x30, [0x31, 4, 0, 1, b't', b'x'].to_vec()),
+        (Config { maximum_qos: QoS::AtLeastOnce, ..Config::default() }, 0x31, [0x34, 5, 0, 1, b't', 0, 1].to_vec()),
+    ] {
+        let mut server = Solo::accepted(Connect::new(Version::V311, Text::from_static("c")), config);
+        server.feed(&[taken, 4, 0, 1, b't', b'x']);
+        assert!(server.connection.is_open() && server.events().len() == 1);
+        server.feed(&refused);
+        assert!(server.connection.is_closed());
+    }
+}
+
 // D31-clientid
 #[test]
 fn a_3_1_client_identifier_is_not_empty_and_may_be_long() {
