@@ -390,7 +390,7 @@ mod tests {
         // Content Type, Topic Alias, User Property.
         let bytes = Bytes::from_static(b"\x0e\x03\0\x01t\x23\0\x05\x26\0\x01a\0\x01b");
         let mut reader = Reader::new(&bytes, 0, PacketType::Publish, version);
-        let (properties, alias) = Properties::decode(&mut reader, place).unwrap();
+        let Ok((properties, alias)) = Properties::decode(&mut reader, place) else { panic!("it is legal") };
         assert_eq!(alias, Some(5));
         assert_eq!(ids(&properties), [PropertyId::ContentType, PropertyId::UserProperty]);
         assert_eq!(properties.encoded_len(), 4 + 7);
