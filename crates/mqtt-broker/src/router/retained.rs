@@ -15,14 +15,14 @@ use super::cursor::Cursor;
 /// What the store may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetainedLimits {
-    /// Messages. Each costs some 200 bytes beside its own.
+    /// Messages. Each costs some 220 bytes beside its own.
     pub messages: usize,
     /// Bytes of all topics, payloads and properties.
     pub bytes: usize,
 }
 
 impl Default for RetainedLimits {
-    /// 100,000 messages (some 20 MB beside their own bytes) and 256 MiB.
+    /// 100,000 messages (some 22 MB beside their own bytes) and 256 MiB.
     fn default() -> Self {
         Self { messages: 100_000, bytes: 256 << 20 }
     }

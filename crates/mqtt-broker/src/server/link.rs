@@ -84,8 +84,8 @@ fn poll(
                 input.feed(hub, now, peer, &scratch[..read]);
                 shared.sweep_soon();
                 if read == bound {
-                    // A peer that always has more to say must not silence the others. Woken at once, this task would come
-                    // 61 times before the runtime asks the system what others have sent; this way it comes once.
+                    // A peer that always has more to say must not silence the others. A task that wakes itself at once has
+                    // many turns before the runtime asks the system what others have sent; one that yields has one.
                     let _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
                 }
