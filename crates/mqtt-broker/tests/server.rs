@@ -229,6 +229,19 @@ fn a_client_that_does_not_listen_does_not_hold_the_shutdown_up() {
 }
 
 #[test]
+fn a_client_that_breaks_the_protocol_and_is_gone_at_once_leaves_the_server_running() {
+    let server = Server::start().unwrap();
+    for _ in 0..50 {
+        let mut rude = raw(&server);
+        // Much to write, then a packet that no client may send, then a reset: the answers have nowhere to go.
+        rude.write_all(&[SUBSCRIBE, b"\xc0\0\xc0\0\xc0\0\xd0\0"].concat()).unwrap();
+        socket2::SockRef::from(&rude).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    drop(raw(&server));
+    server.shut_down().unwrap();
+}
+
+#[test]
 fn a_reader_that_stops_costs_its_own_messages_alone() {
     let config = Config { maximum_queued_messages: 5, ..quiet() };
     let server = Server::builder().config(config).start().unwrap();

@@ -136,12 +136,21 @@ impl Hub {
         before - input.len()
     }
 
-    /// The transport will yield nothing more. Ask [`wants_close`](Self::wants_close) then.
+    /// The transport has ended or broken: it yields nothing more, and last words that wait for it are lost. Ask
+    /// [`wants_close`](Self::wants_close) then.
     pub fn handle_eof(&mut self, now: Instant, peer: Peer) {
-        if let Some(connection) = self.links.get_mut(peer).and_then(Link::connection) {
-            connection.handle_eof(now);
-            self.mark_ready(peer);
-            self.pump(now);
+        let Some(link) = self.links.get_mut(peer) else { return };
+        match &mut link.state {
+            State::Open(connection) => {
+                connection.handle_eof(now);
+                self.mark_ready(peer);
+                self.pump(now);
+            }
+            State::Closing { outbox, .. } => {
+                drop(outbox.take());
+                self.settle(peer);
+            }
+            State::Local => {}
         }
     }
 

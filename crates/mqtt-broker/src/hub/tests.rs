@@ -314,6 +314,18 @@ fn the_last_words_to_a_client_that_does_not_read_are_given_up() {
 }
 
 #[test]
+fn the_last_words_to_a_client_that_has_gone_are_given_up_at_once() {
+    let mut net = Net::new(Config::default());
+    let peer = net.connect("gone");
+    net.end(peer).is_stuck = true;
+    net.hub.broker_mut().shut_down(net.now);
+    net.hub.pump(net.now);
+    assert!(!net.hub.wants_close(peer), "DISCONNECT is not written yet");
+    net.hub.handle_eof(net.now, peer);
+    assert!(net.hub.wants_close(peer) && net.hub.outbox(peer).is_some_and(|outbox| !outbox.has_remaining()));
+}
+
+#[test]
 fn a_client_that_leaves_in_the_middle_of_a_packet_leaves_nothing_behind() {
     let mut net = Net::new(Config::default());
     for _ in 0..3 {

@@ -77,7 +77,10 @@ impl Wire {
                     is_news = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => hub.handle_eof(now, peer),
+                Ok(0) | Err(_) => {
+                    hub.handle_eof(now, peer);
+                    break;
+                }
             }
         }
         if is_news || hub.wants_close(peer) {
