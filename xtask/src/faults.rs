@@ -1,13 +1,17 @@
-//! Seeded faults: the model of delivery must be able to fail.
+//! Seeded faults: the models of delivery and of the broker must be able to fail.
 //!
-//! The faults are a patch (`crates/mqtt-sim/faults.patch`), so that the code that ships carries no trace of them. It is applied to a
-//! copy of the workspace, where one fault at a time can be switched on, and the model has to find each.
+//! The faults are patches ([`PATCHES`]), so that the code that ships carries no trace of them. They are applied to a copy of
+//! the workspace, where one fault at a time can be switched on, and the model has to find each.
 
 use std::path::{Path, PathBuf};
 
 use crate::shell::{command, output, root, run as run_command, target_dir};
 
-const PATCH: &str = "crates/mqtt-sim/faults.patch";
+/// Each with the test that looks for its faults, which has a process of its own: a fault is switched on for all threads.
+const PATCHES: [(&str, &str); 2] = [
+    ("crates/mqtt-sim/faults.patch", "-p mqtt-sim --test model_faults"),
+    ("crates/mqtt-broker/faults.patch", "-p mqtt-broker --test model faults::"),
+];
 
 pub(crate) fn run(_: &[String]) -> Result<(), String> {
     let faults = target_dir().join("xtask").join("faults");
@@ -16,20 +20,26 @@ pub(crate) fn run(_: &[String]) -> Result<(), String> {
     for file in tracked_files()? {
         copy(&root().join(&file), &fresh.join(&file))?;
     }
-    // Outside of a repository, or git would look for the files in ours.
-    let mut apply = command("git apply --whitespace=nowarn");
-    apply.arg(root().join(PATCH)).current_dir(&fresh).env("GIT_CEILING_DIRECTORIES", &faults);
-    run_command(&mut apply).map_err(|why| {
-        format!(
-            "{why}\nthe code has moved on: apply the patch by hand in {}, mend it, and write it anew",
-            fresh.display()
-        )
-    })?;
+    for (patch, _) in PATCHES {
+        // Outside of a repository, or git would look for the files in ours.
+        let mut apply = command("git apply --whitespace=nowarn");
+        apply.arg(root().join(patch)).current_dir(&fresh).env("GIT_CEILING_DIRECTORIES", &faults);
+        run_command(&mut apply).map_err(|why| {
+            format!(
+                "{why}\nthe code has moved on: apply the patch by hand in {}, mend it, and write it anew",
+                fresh.display()
+            )
+        })?;
+    }
     // Only what differs is written, so that cargo builds only that.
     sync(&fresh, &tree)?;
-    let mut test = command("cargo test --locked -p mqtt-sim --test model_faults --target-dir");
-    test.arg(faults.join("target")).args(["--", "--nocapture"]).current_dir(&tree);
-    run_command(test.env("RUSTFLAGS", "--cfg mqtt_seeded_faults"))
+    for (_, test) in PATCHES {
+        let mut test = command(&format!("cargo test --locked {test}"));
+        test.arg("--target-dir").arg(faults.join("target"));
+        test.args(["--", "--nocapture"]).current_dir(&tree);
+        run_command(test.env("RUSTFLAGS", "--cfg mqtt_seeded_faults"))?;
+    }
+    Ok(())
 }
 
 fn tracked_files() -> Result<Vec<PathBuf>, String> {

@@ -27,14 +27,18 @@ const TASKS: [(&str, &str, Task); 11] = [
         conformance::run,
     ),
     ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
-    ("faults", "switch seeded protocol faults on, one at a time: the model of delivery must see each", faults::run),
+    (
+        "faults",
+        "switch seeded faults on, one at a time: the models of delivery and of the broker must see each",
+        faults::run,
+    ),
     ("fuzz", "fuzz TARGET|smoke [SECONDS]: smoke is 20 s of each; needs cargo-fuzz", fuzz::fuzz),
     ("interop", "our broker serves paho-mqtt and mqtt.js, which this installs into the target folder", interop::run),
     ("msrv", "compile everything with the oldest supported compiler", ci::msrv),
     ("mutants", "mutants AREA: needs `cargo install --locked cargo-mutants`", mutants::run_area),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
     ("readme", "write the examples into README.md; --check only compares", readme::run),
-    ("sim", "play random schedules of the model: --seeds N or FIRST..LAST", model::sim),
+    ("sim", "play random schedules of a model: [--broker] --seeds N or FIRST..LAST", model::sim),
 ];
 
 fn main() -> ExitCode {

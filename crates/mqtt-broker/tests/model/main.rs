@@ -10,6 +10,8 @@
 //! delivery in `mqtt-sim` holds to the byte, so that here only their effects on others are judged.
 
 mod actor;
+#[cfg(mqtt_seeded_faults)]
+mod faults;
 mod reference;
 mod regressions;
 mod schedule;

@@ -60,7 +60,7 @@ impl Reference {
 
     /// A connection has ended, with or without its DISCONNECT.
     pub(super) fn lose(&mut self, peer: PeerNumber, ending: Ending, has_unwritten: bool) {
-        let now = self.now;
+        let (now, keeps_qos0) = (self.now, self.setup.queue_qos0);
         let Some(link) = self.link_mut(peer) else { return };
         link.ending = Some(ending);
         let was_stalled = link.is_stalled || has_unwritten;
@@ -70,9 +70,10 @@ impl Reference {
         session.peer = None;
         session.timed_out_at = (ending == Ending::TimedOut).then_some(now);
         session.is_blurred |= was_stalled;
-        for due in session.queue.iter_mut().filter(|due| due.qos == QoS::AtMostOnce || due.is_stored) {
-            // What waited for this connection goes down with it, or stays.
-            due.is_certain = false;
+        // Messages of QoS 0 stay if the broker is told to keep them; what was written and not seen is lost.
+        session.queue.retain(|due| due.qos > QoS::AtMostOnce || due.is_stored || keeps_qos0);
+        for due in &mut session.queue {
+            due.is_certain &= !due.is_stored && (due.qos > QoS::AtMostOnce || !was_stalled);
         }
         session.ends_at = after(now, session.expiry);
         session.will_at = session.will.as_ref().and_then(|will| {
