@@ -30,7 +30,8 @@ const AREAS: [Area; 3] = [
         ],
         except: &[],
         // How time grows with the work is not to be measured on a busy machine.
-        tests: "--test-package mqtt-sim --no-default-features -- --test together -- --skip work_grows",
+        tests: "--test-package mqtt-sim --test-package mqtt-proto --no-default-features --features mqtt-proto/std \
+                -- --test together --lib -- --skip work_grows",
     },
     Area {
         name: "client",
@@ -57,7 +58,7 @@ pub(crate) fn run_area(arguments: &[String]) -> Result<(), String> {
     mutants.arg(outcome);
     mutants.args(area.files.iter().flat_map(|file| ["--file", file]));
     mutants.args(area.except.iter().flat_map(|file| ["--exclude", file]));
-    mutants.args(&arguments[1..]).args(area.tests.split(' '));
+    mutants.args(&arguments[1..]).args(area.tests.split_whitespace());
     // A failure needs no smallest example here.
     mutants.envs([("CARGO_INCREMENTAL", "1"), ("PROPTEST_MAX_SHRINK_ITERS", "0"), ("PROPTEST_CASES", "64")]);
     run(&mut mutants)

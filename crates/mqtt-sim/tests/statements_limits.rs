@@ -2,8 +2,8 @@
 
 use mqtt_proto::{
     Auth, Client, ClientEvent, CommandError, Config, ConnAck, Connect, Delivery, Disconnect, FixedHeader, Instant,
-    Message, PROTOCOL_MAXIMUM_PACKET_SIZE, QoS, ReasonCode, Role, Server, ServerEvent, Session, Subscribe,
-    Subscription, SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe, Version,
+    Message, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, QoS, ReasonCode, Role, Server, ServerEvent, Session, Subscribe,
+    Subscription, SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe, Version, Will,
 };
 use mqtt_sim::pair::{Scenario, Side, Solo};
 
@@ -320,6 +320,16 @@ fn a_3_x_server_without_retained_messages_or_a_qos_closes() {
         assert!(server.connection.is_open() && server.events().len() == 1);
         server.feed(&refused);
         assert!(server.connection.is_closed());
+    }
+}
+
+// MQTT-3.2.2-12
+#[test]
+fn a_will_may_have_the_highest_qos_that_the_server_takes_and_no_higher() {
+    for (qos, expected) in [(QoS::AtLeastOnce, "Connect 'c'"), (QoS::ExactlyOnce, "Closed by us")] {
+        let mut server = Solo::listening(Config { maximum_qos: QoS::AtLeastOnce, ..Config::default() });
+        server.feed_packet(&Packet::Connect(Box::new(hello().with_will(Will::new(message(qos))))));
+        assert_eq!(server.events().first().map(String::as_str), Some(expected));
     }
 }
 

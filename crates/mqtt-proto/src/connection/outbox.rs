@@ -183,6 +183,20 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_vectored_write_gets_as_much_as_it_has_slots_for() {
+        let (outbox, all) = example();
+        for slots in 0..12 {
+            let mut slices = alloc::vec![std::io::IoSlice::new(&[]); slots];
+            let filled = outbox.chunks_vectored(&mut slices);
+            // Small bytes and payloads of 512 and more take turns: six pieces.
+            assert_eq!(filled, slots.min(6));
+            let lent: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
+            assert!(all.starts_with(&lent) && (filled < 6 || lent == all));
+        }
+    }
+
     #[test]
     fn payloads_of_512_bytes_are_not_copied() {
         let payload = Bytes::from(alloc::vec![1; 512]);

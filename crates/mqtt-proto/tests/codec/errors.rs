@@ -1,8 +1,8 @@
 //! What an error says.
 
 use mqtt_proto::{
-    Connect, EncodeError, Instant, Message, Packet, PacketId, PacketType, ProtocolError, Publish, QoS, TopicName,
-    Version,
+    Capability, Closed, CommandError, ConnAck, Connect, Disconnect, EncodeError, Instant, Message, Packet, PacketId,
+    PacketType, ProtocolError, Publish, QoS, ReasonCode, Timer, TopicName, Version,
 };
 
 use crate::util::{complaint, decode, edited, hex, text};
@@ -60,6 +60,26 @@ fn small_values_say_what_they_are() {
     assert_eq!(format!("{:>3}", PacketId::MIN), "  1");
     let shown = format!("{:?}", Message::new(TopicName::from_static("a/b"), "secret").with_qos(QoS::AtLeastOnce));
     assert!(shown.contains("a/b") && shown.contains("AtLeastOnce"), "{shown}");
+}
+
+#[test]
+fn ends_and_refusals_say_whose_doing_they_are() {
+    let connack = ConnAck::new(false, ReasonCode::BANNED).with_reason_string(text("out"));
+    for (shown, expected) in [
+        (Closed::Local.to_string(), "closed by this side"),
+        (
+            Closed::Remote(Disconnect::new(ReasonCode(0x8B))).to_string(),
+            "the peer disconnected: 0x8B server shutting down",
+        ),
+        (Closed::Refused(connack).to_string(), "the server refused the connection: 0x8A banned (out)"),
+        (Closed::TimedOut(Timer::PingResponse).to_string(), "the peer did not answer PINGREQ in time"),
+        (Closed::Eof.to_string(), "the transport ended without a DISCONNECT"),
+        (Capability::Retain.to_string(), "retained messages (Retain Available 0)"),
+    ] {
+        assert_eq!(shown, expected);
+    }
+    let unavailable = CommandError::NotAvailable(Capability::Qos).to_string();
+    assert!(unavailable.contains("a QoS above its Maximum QoS"), "{unavailable}");
 }
 
 #[test]
