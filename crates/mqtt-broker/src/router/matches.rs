@@ -11,7 +11,12 @@ use super::{
 /// What a topic meets. Keep it and use it again: then matching allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Matches {
+    /// Lists of subscribers, one for each filter that matches and has some; each in order, and merged in the end.
     found: Vec<Found>,
+    /// Where each list begins.
+    starts: Vec<usize>,
+    /// The lists of which half as many were made.
+    merged: Vec<Found>,
     shares: Vec<ShareId>,
     /// Nodes yet to visit, each with where the topic goes on.
     open: Vec<(u32, usize)>,
@@ -52,36 +57,26 @@ impl Matches {
 
     pub(super) fn find(&mut self, tree: &Tree, shares: &Shares, topic: &[u8], publisher: Option<u32>) {
         self.found.clear();
+        self.starts.clear();
         self.shares.clear();
-        let mut lists = 0;
         self.open.push((ROOT, 0));
         while let Some((id, at)) = self.open.pop() {
-            lists += self.visit(tree, shares, topic, (id, at), publisher);
+            self.visit(tree, shares, topic, (id, at), publisher);
         }
-        if lists > 1 {
-            self.found.sort_unstable(); // One list is in order already.
-        }
+        self.merge();
     }
 
-    /// Takes what hangs on a node and opens its children. The number of nodes that were taken from.
-    fn visit(
-        &mut self,
-        tree: &Tree,
-        shares: &Shares,
-        topic: &[u8],
-        (id, at): (u32, usize),
-        publisher: Option<u32>,
-    ) -> usize {
+    /// Takes what hangs on a node and opens its children.
+    fn visit(&mut self, tree: &Tree, shares: &Shares, topic: &[u8], (id, at): (u32, usize), publisher: Option<u32>) {
         let node = tree.node(id);
         // A wildcard in the first level does not match `$SYS` and its like. // MQTT-4.7.2-1
         let meets_wildcards = id != ROOT || topic.first() != Some(&b'$');
-        let mut lists = 0;
         let multi = if node.has_multi && meets_wildcards { tree.child(id, b"#") } else { None };
         if let Some(child) = multi {
-            lists += self.take(tree, shares, child, publisher);
+            self.take(tree, shares, child, publisher);
         }
         let Some(rest) = topic.get(at..) else {
-            return lists + self.take(tree, shares, id, publisher);
+            return self.take(tree, shares, id, publisher);
         };
         let plus = if node.has_plus && meets_wildcards { tree.child(id, b"+") } else { None };
         let literal = if node.has_literal() { tree.child(id, tree::first_level(rest)) } else { None };
@@ -89,25 +84,59 @@ impl Matches {
             match tree.node(child).walk(topic, at) {
                 Walk::Apart => {}
                 Walk::To(at) => self.open.push((child, at)),
-                Walk::Multi => lists += self.take(tree, shares, child, publisher),
+                Walk::Multi => self.take(tree, shares, child, publisher),
             }
         }
-        lists
     }
 
-    fn take(&mut self, tree: &Tree, shares: &Shares, id: u32, publisher: Option<u32>) -> usize {
+    fn take(&mut self, tree: &Tree, shares: &Shares, id: u32, publisher: Option<u32>) {
         let node = tree.node(id);
         if node.is_shared {
             self.shares.extend(shares.of_node(id));
         }
+        let start = self.found.len();
         node.subscribers().for_each(|subscriber, packed| {
             // MQTT-3.8.3-3
             if !(packed.no_local() && Some(subscriber) == publisher) {
                 self.found.push(Found { subscriber, packed });
             }
         });
-        usize::from(!node.subscribers().is_empty())
+        if self.found.len() > start {
+            self.starts.push(start);
+        }
     }
+
+    /// Merges the lists in pairs until there is one: beside a hundred thousand subscribers of one filter, the one who
+    /// subscribes to everything costs a pass over them and no sorting.
+    fn merge(&mut self) {
+        while self.starts.len() > 1 {
+            self.merged.clear();
+            let pairs = self.starts.len().div_ceil(2);
+            for pair in 0..pairs {
+                let start = |list: usize| self.starts.get(list).copied().unwrap_or(self.found.len());
+                let (from, middle, end) = (start(2 * pair), start(2 * pair + 1), start(2 * pair + 2));
+                merge(&self.found[from..middle], &self.found[middle..end], &mut self.merged);
+                self.starts[pair] = from;
+            }
+            self.starts.truncate(pairs);
+            std::mem::swap(&mut self.found, &mut self.merged);
+        }
+    }
+}
+
+/// Appends two lists that are in order as one that is.
+fn merge(mut a: &[Found], mut b: &[Found], out: &mut Vec<Found>) {
+    while let ([first, rest_of_a @ ..], [second, rest_of_b @ ..]) = (a, b) {
+        if first <= second {
+            out.push(*first);
+            a = rest_of_a;
+        } else {
+            out.push(*second);
+            b = rest_of_b;
+        }
+    }
+    out.extend_from_slice(a);
+    out.extend_from_slice(b);
 }
 
 impl<'a> Target<'a> {
