@@ -43,7 +43,7 @@ struct World<'a> {
     stored: Option<Session>,
     /// The server's application will not find the session at the next CONNECT.
     forgets: bool,
-    /// A 3.1 server forgot a session and could not say so: its client may send QoS 2 messages twice.
+    /// A 3.1 server began a session anew and could not say so: its client may send QoS 2 messages twice.
     is_confused: bool,
     subscribing: BTreeSet<Token>,
     requests: Vec<SubscribeRequest>,
@@ -239,7 +239,8 @@ impl<'a> World<'a> {
                 }
             }
             20 | 21 => {
-                self.forgets = self.source.byte() >= 0xe0;
+                // A 3.1 server has no word for it: its client goes on with half of a session, and no law would hold.
+                self.forgets = self.source.byte() >= 0xe0 && self.version != Version::V31;
                 let is_clean = self.source.byte() >= 0xe0;
                 self.dial(is_clean);
             }
