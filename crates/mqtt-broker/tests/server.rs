@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use mqtt_broker::{ClientInfo, Config, Listener, Notice, Policy, Server, Stopped, SubscribeError};
@@ -201,6 +201,26 @@ fn a_hook_that_panics_ends_the_server_and_nobody_waits_for_ever() {
     assert_eq!(server.reload(()), Err(Stopped));
     assert!(server.subscribe(TopicFilter::from_static("#"), QoS::AtMostOnce).is_err());
     assert_eq!(server.shut_down(), Err(Stopped));
+}
+
+/// Drops the server when somebody publishes.
+struct Switch(Arc<Mutex<Option<Server>>>);
+
+impl Policy for Switch {
+    fn publish(&mut self, _: &ClientInfo, _: &Message) -> Result<(), ReasonCode> {
+        drop(self.0.lock().unwrap().take());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_hook_may_end_its_own_server() {
+    let held = Arc::new(Mutex::new(None));
+    let server = Server::builder().policy(Switch(Arc::clone(&held))).start().unwrap();
+    let mut client = raw(&server);
+    *held.lock().unwrap() = Some(server);
+    client.write_all(b"\x30\x03\0\x01t").unwrap();
+    assert!(is_closed(&client));
 }
 
 #[tokio::test]

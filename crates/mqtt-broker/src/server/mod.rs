@@ -12,7 +12,7 @@ mod stream;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mqtt_proto::{Message, QoS, ReasonCode, Subscription, TopicFilter};
@@ -161,7 +161,9 @@ impl Server {
 
     fn stop(&mut self, grace: Duration) -> Result<(), Stopped> {
         self.inbox.shut_down(grace);
-        match self.thread.take().map(JoinHandle::join) {
+        // A policy that holds the server drops it on the server's own thread, which cannot wait for itself.
+        let thread = self.thread.take().filter(|handle| handle.thread().id() != thread::current().id());
+        match thread.map(JoinHandle::join) {
             None | Some(Ok(End::ShutDown)) => Ok(()),
             Some(Ok(End::Panicked) | Err(_)) => Err(Stopped),
         }
