@@ -109,6 +109,11 @@ impl Links {
         Peer::new(self.count << SLOT_BITS | slot as u64)
     }
 
+    /// Whether every number for a slot is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= 1 << SLOT_BITS
+    }
+
     pub(super) fn insert(&mut self, link: Link) {
         let slot = slot(link.peer);
         debug_assert_eq!(link.peer, self.next_peer());

@@ -88,6 +88,9 @@ impl Hub {
     ///
     /// The broker has no room for it: close it at once.
     pub fn open(&mut self, now: Instant, origin: Origin) -> Result<Peer, OpenError> {
+        if self.links.is_full() {
+            return Err(OpenError::TooManyConnections);
+        }
         let peer = self.links.next_peer();
         self.broker.handle_open(now, peer, origin)?;
         let connection = Connection::<Server>::listen(now, self.config.clone());
@@ -105,6 +108,9 @@ impl Hub {
     ///
     /// The broker is shutting down.
     pub fn open_local(&mut self, name: Text) -> Result<Peer, OpenError> {
+        if self.links.is_full() {
+            return Err(OpenError::TooManyConnections);
+        }
         let peer = self.links.next_peer();
         self.broker.open_local(peer, name)?;
         self.links.insert(Link::new(peer, State::Local));
@@ -127,7 +133,7 @@ impl Hub {
             let taken = connection.handle_input(now, input);
             self.mark_ready(peer);
             self.pump(now);
-            if taken == 0 {
+            if taken == 0 || input.is_empty() {
                 break;
             }
         }

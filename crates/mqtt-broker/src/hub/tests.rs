@@ -391,3 +391,32 @@ fn a_deadline_that_moves_with_every_packet_costs_one_entry() {
         assert!(net.hub.timers.len() <= 1);
     }
 }
+
+#[test]
+fn a_message_for_a_hundred_subscribers_is_not_copied_for_each() {
+    let mut net = Net::new(Config::default());
+    let publisher = net.connect("publisher");
+    for index in 0..100 {
+        let connect = Connect::new(Version::V311, Text::try_from(format!("s{index}")).unwrap());
+        let subscriber = net.join(connect, Session::new());
+        net.subscribe(subscriber, "news", QoS::AtMostOnce);
+    }
+    let message = Message::new(TopicName::from_static("news"), vec![b'x'; 10_000]);
+    let now = net.now;
+    let mut cost = allocation_counter::AllocationInfo::default();
+    for _ in 0..10 {
+        net.end(publisher).client.publish(now, message.clone()).unwrap();
+        net.end(publisher).run(now);
+        let mut input = std::mem::take(&mut net.end(publisher).to_hub);
+        cost = allocation_counter::measure(|| {
+            net.hub.handle_input(now, publisher, &mut input);
+            while let Some(peer) = net.hub.poll_writable() {
+                let outbox = net.hub.outbox(peer).unwrap();
+                outbox.advance(outbox.remaining());
+                net.hub.handle_written(now, peer);
+            }
+        });
+    }
+    println!("{} allocations, {} bytes", cost.count_total, cost.bytes_total);
+    assert!(cost.count_total < 20 && cost.bytes_total < 10_000, "{cost:?}");
+}
