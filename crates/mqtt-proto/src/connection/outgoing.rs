@@ -131,6 +131,10 @@ impl<R: Role> Connection<R> {
         for id in released {
             self.send_answer(PacketType::PubRel, AckPacket::new(id, ReasonCode::SUCCESS));
         }
+        if !R::IS_CLIENT && self.version != Version::V5 {
+            // The client was here in 5.0 before: what 3.x has no words for is no reason to lose a message (MQTT-4.4.0-1).
+            self.session.outgoing.leave_properties_out();
+        }
         self.give_up_unsendable();
         self.send_backlog();
     }

@@ -234,6 +234,13 @@ impl Outgoing {
         walk(self.released.head).chain(walk(self.unacked.head)).map(|id| (id, self.slot(id.get())))
     }
 
+    /// Takes the properties off all messages: they will be sent in a version that has none.
+    pub(crate) fn leave_properties_out(&mut self) {
+        for message in self.slots.iter_mut().filter_map(|slot| slot.message.as_mut()) {
+            message.properties = Default::default();
+        }
+    }
+
     fn slot(&self, id: u16) -> &Slot {
         &self.slots[usize::from(id) - 1]
     }

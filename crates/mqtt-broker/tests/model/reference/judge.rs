@@ -128,7 +128,9 @@ impl Reference {
         match next {
             Some(flight) if flight.id == id => {
                 flight.peer = peer;
-                ensure(is_same(&flight.due, message, version), "I13", || format!("it was {:?} before", flight.due))
+                // What went to a 3.x connection once has lost its properties.
+                let is_it = is_same(&flight.due, message, version) || is_same(&flight.due, message, Version::V311);
+                ensure(is_it, "I13", || format!("it was {:?} before", flight.due))
             }
             // It may have been written to a link that ended before anybody saw it.
             None if is_blurred => {

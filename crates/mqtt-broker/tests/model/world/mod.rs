@@ -35,10 +35,9 @@ impl World {
         let versions = setup.versions();
         let last = versions.len() - 1;
         let actor = |(index, version): (usize, &Version)| {
-            // Of the same version: a message with properties cannot follow its session to a 3.x connection.
-            let (name, version) = if index == last && setup.has_twin { (0, versions[0]) } else { (index, *version) };
+            let name = if index == last && setup.has_twin { 0 } else { index };
             let id = Text::try_from(format!("c{name}")).expect("a short text");
-            Actor::new(id, version, setup, setup.holds(index))
+            Actor::new(id, *version, setup, setup.holds(index))
         };
         let now = Instant::from_millis(START);
         Self {
