@@ -228,19 +228,21 @@ fn a_flood_of_user_properties_costs_its_bytes() {
 /// Bugs.tsv 17 and 18: no reader starts again from the beginning when a byte comes.
 #[test]
 fn work_grows_with_the_bytes_and_not_faster() {
-    let time = |len: usize| {
-        let flood = property_flood(len);
-        let run = || {
-            let mut server = server(Config { maximum_packet_size: MIB, ..Config::default() });
-            let start = Clock::now();
-            flood.chunks(1).for_each(|byte| assert!(server.read(byte)));
-            assert!(server.machine.poll_event().is_some());
-            start.elapsed()
-        };
-        (0..3).map(|_| run()).min().unwrap_or(Duration::ZERO)
+    let time = |flood: &[u8]| {
+        let mut server = server(Config { maximum_packet_size: MIB, ..Config::default() });
+        let start = Clock::now();
+        flood.chunks(1).for_each(|byte| assert!(server.read(byte)));
+        assert!(server.machine.poll_event().is_some());
+        start.elapsed()
     };
-    let (short, long) = (time(16_000), time(128_000));
-    assert!(long < short * 32, "8 times the bytes: {short:?}, then {long:?}; quadratic would be 64 times");
+    let (few, many) = (property_flood(16_000), property_flood(128_000));
+    let (mut short, mut long) = (Duration::MAX, Duration::MAX);
+    // Other programs can only add to a time, so the least of several is the truest.
+    let is_linear = (0..20).any(|_| {
+        (short, long) = (short.min(time(&few)), long.min(time(&many)));
+        long < short * 32
+    });
+    assert!(is_linear, "8 times the bytes: {short:?}, then {long:?}; quadratic would be 64 times");
 }
 
 fn subscribe_flood(len: usize) -> Vec<u8> {
