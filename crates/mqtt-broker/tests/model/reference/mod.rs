@@ -33,11 +33,21 @@ pub(crate) struct Reference {
     /// By topic.
     retained: BTreeMap<String, Rc<Sent>>,
     shared: Vec<SharedDue>,
+    /// When a client was silent for too long, the last time.
+    timed_out_at: Option<u64>,
 }
 
 impl Reference {
     pub(crate) fn new(setup: Setup, now: u64) -> Self {
-        Self { now, setup, sessions: Vec::new(), links: Vec::new(), retained: BTreeMap::new(), shared: Vec::new() }
+        Self {
+            now,
+            setup,
+            sessions: Vec::new(),
+            links: Vec::new(),
+            retained: BTreeMap::new(),
+            shared: Vec::new(),
+            timed_out_at: None,
+        }
     }
 
     /// The broker has a new transport.

@@ -115,8 +115,11 @@ impl Reference {
     /// Whether a message to a group is not lost if this member is chosen.
     fn is_kept(&self, client: &str, due: &Due) -> bool {
         let Some(session) = self.session(client) else { return false };
-        let is_lost = session.timed_out_at == Some(self.now);
-        let waits = due.qos > QoS::AtMostOnce || session.peer.is_some() || (self.setup.queue_qos0 && !is_lost);
+        // A member that is lost in this millisecond may have been chosen just before.
+        if self.timed_out_at == Some(self.now) {
+            return false;
+        }
+        let waits = due.qos > QoS::AtMostOnce || session.peer.is_some() || self.setup.queue_qos0;
         waits && may_fit(due, session.maximum_packet_size) && self.room(session, 1) == Room::Yes
     }
 

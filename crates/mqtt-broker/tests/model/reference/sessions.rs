@@ -118,6 +118,7 @@ impl Reference {
         let is_due = |at: Option<u64>| at.is_some_and(|at| at <= now);
         while let Some(link) = self.links.iter().find(|link| is_due(link.silent_at())) {
             let peer = link.peer;
+            self.timed_out_at = Some(now);
             // Of all that happens in the same millisecond some may have been written before.
             self.lose(peer, Ending::TimedOut, true);
         }
