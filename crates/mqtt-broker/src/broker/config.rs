@@ -10,7 +10,7 @@ use mqtt_proto::{QoS, Text};
 /// A plain number is a limit, and 0 means none of it; what may be unlimited is an `Option`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Links at a time, silent ones included; more are closed at once. Default: 10,000. Each costs some 2 KiB when idle.
+    /// Links at a time, silent ones included; more are closed at once. Default: 10,000. Each costs some 4 KiB when idle.
     pub maximum_connections: usize,
     /// Links that have not been let in yet. When one more comes, the oldest of them is closed, so that silent strangers
     /// cannot keep others out. At least 1. Default: 1,000.
@@ -74,7 +74,8 @@ pub struct Config {
     pub status_interval: Duration,
     /// [`Notice`](crate::Notice)s that wait to be polled; more are not kept. Default: 0, which turns them off.
     pub maximum_notices: usize,
-    /// What the choice among members of a share group and assigned identifiers are drawn from. Default: 0.
+    /// What the choice among members of a share group, assigned identifiers and the router's hash are drawn from. Who knows
+    /// it can foresee them. Default: 0, for which a [`Server`](crate::Server) draws one; the pure broker takes it as it is.
     pub seed: u64,
 }
 

@@ -304,7 +304,7 @@ impl Broker {
     /// An identifier that nobody has.
     fn unused_id(&mut self) -> Text {
         loop {
-            let id = format!("{}{:016x}", self.config.assigned_id_prefix, self.random.next());
+            let id = format!("{}{:016x}", self.config.assigned_id_prefix, self.random.next_public());
             let id = Text::try_from(id).unwrap_or_default();
             if !self.ids.contains_key(&id) {
                 return id;

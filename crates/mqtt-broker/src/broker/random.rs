@@ -1,5 +1,7 @@
 //! Numbers that look random and follow from the seed: SplitMix64.
 
+use std::hash::{DefaultHasher, Hasher};
+
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -14,6 +16,13 @@ impl Random {
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         word ^ (word >> 31)
+    }
+
+    /// A number that clients may see: it tells neither the seed nor what comes next, which [`next`](Self::next) does.
+    pub(crate) fn next_public(&mut self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.next());
+        hasher.finish()
     }
 
     /// A number below `end`, which is not 0.

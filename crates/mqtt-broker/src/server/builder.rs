@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -123,6 +124,9 @@ impl Builder {
         inbox.own();
         if self.on_notice.is_some() && self.config.maximum_notices == 0 {
             self.config.maximum_notices = NOTICES;
+        }
+        if self.config.seed == 0 {
+            self.config.seed = RandomState::new().build_hasher().finish();
         }
         let hub = Hub::new(Broker::new(self.config, self.policy));
         let shared = Rc::new(Shared::new(hub, self.on_notice));
