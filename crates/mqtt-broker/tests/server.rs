@@ -385,3 +385,23 @@ fn notices_tell_what_happens() {
     let is_gone = |notice| matches!(notice, Notice::Disconnected { client_id, .. } if client_id.as_str() == "raw");
     while !is_gone(notices.recv_timeout(patience).unwrap()) {}
 }
+
+/// The identifier that a server assigns to the first client without one.
+fn first_assigned_id(seed: u64) -> String {
+    let (sender, notices) = mpsc::channel();
+    let config = Config { seed, ..quiet() };
+    let server =
+        Server::builder().config(config).on_notice(move |notice| sender.send(notice).unwrap()).start().unwrap();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0").unwrap();
+    match notices.recv_timeout(Duration::from_secs(30)).unwrap() {
+        Notice::Connected { client, .. } => client.client_id.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_server_draws_its_seed_unless_it_is_given_one() {
+    assert_ne!(first_assigned_id(0), first_assigned_id(0), "nobody can foresee the next one");
+    assert_eq!(first_assigned_id(7), first_assigned_id(7));
+}

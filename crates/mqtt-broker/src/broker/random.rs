@@ -31,3 +31,17 @@ impl Random {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_see_is_not_what_the_generator_goes_on_from() {
+        for seed in 0..100 {
+            let (mut shown, mut drawn) = (Random::new(seed), Random::new(seed));
+            assert_ne!(shown.next_public(), drawn.next());
+            assert_eq!(shown.next(), drawn.next(), "it takes one draw");
+        }
+    }
+}
