@@ -50,21 +50,9 @@ pub(crate) fn all(_: &[String]) -> Result<(), String> {
 /// `MSRV_RUSTC` names that compiler where rustup cannot fetch it.
 pub(crate) fn msrv(_: &[String]) -> Result<(), String> {
     let promised = env!("CARGO_PKG_RUST_VERSION");
-    let check = "cargo check --locked --workspace --all-targets --all-features --target-dir";
     let target = target_dir().join("xtask").join("msrv");
-    let (mut version, mut check) = match std::env::var_os("MSRV_RUSTC") {
-        Some(rustc) => {
-            let mut check = command(check);
-            check.env("RUSTC", &rustc);
-            let mut version = Command::new(rustc);
-            version.arg("--version");
-            (version, check)
-        }
-        None => (
-            command(&format!("rustup run {promised} rustc --version")),
-            command(&format!("rustup run {promised} {check}")),
-        ),
-    };
+    let mut check = pinned("cargo check --locked --workspace --all-targets --all-features --target-dir");
+    let mut version = pinned("rustc --version");
     let found = output(&mut version)
         .map_err(|why| format!("{why}\nrustup toolchain install --profile minimal {promised} gets it"))?;
     print!("{found}");
@@ -72,6 +60,23 @@ pub(crate) fn msrv(_: &[String]) -> Result<(), String> {
         return Err(format!("Cargo.toml promises {promised}, and this is another compiler"));
     }
     run(check.arg(target))
+}
+
+/// A command line for the compiler that `rust-version` names: `cargo ...` or `rustc ...`.
+pub(crate) fn pinned(line: &str) -> Command {
+    match (std::env::var_os("MSRV_RUSTC"), line.strip_prefix("rustc ")) {
+        (Some(rustc), Some(arguments)) => {
+            let mut command = Command::new(rustc);
+            command.args(arguments.split_whitespace());
+            command
+        }
+        (Some(rustc), None) => {
+            let mut command = command(line);
+            command.env("RUSTC", rustc);
+            command
+        }
+        (None, _) => command(&format!("rustup run {} {line}", env!("CARGO_PKG_RUST_VERSION"))),
+    }
 }
 
 /// The targets stand outside the workspace, so no other step sees them. Without its default feature libfuzzer-sys

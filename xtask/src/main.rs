@@ -2,6 +2,7 @@
 //!
 //! Every command that a task starts is printed first, so that it can be copied and run by itself.
 
+mod bench;
 mod ci;
 mod conformance;
 mod demo;
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
-const TASKS: [(&str, &str, Task); 11] = [
+const TASKS: [(&str, &str, Task); 12] = [
+    ("bench", "gate [PREFIX...]: no row costs more than its budget; budgets: write what all cost", bench::run),
     ("ci", "every check, in order, stopping at the first failure", ci::all),
     (
         "conformance",

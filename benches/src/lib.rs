@@ -1,0 +1,51 @@
+//! The rows of the benchmarks: each a small piece of work that is measured in time, in instructions and in allocations.
+//!
+//! A [`Row`] does one unit of its work `n` times: a packet decoded, a message sent. Whoever measures runs it with `n` and with
+//! `2n` and takes the difference, so that what comes before the loop counts for nothing. `docs/performance.md` says how.
+
+#![forbid(unsafe_code)]
+
+mod decode;
+mod encode;
+pub mod samples;
+mod stream;
+
+/// A piece of work that can be measured.
+pub struct Row {
+    /// `decode/publish-311-qos0-16/borrowed`: what is done, to what, and how.
+    pub name: String,
+    /// How often to do it under valgrind: enough that what happens now and then is among it.
+    pub units: u64,
+    work: Box<dyn Fn(u64) -> u64>,
+}
+
+impl Row {
+    fn new(name: impl Into<String>, work: impl Fn(u64) -> u64 + 'static) -> Self {
+        Self { name: name.into(), units: 32 * BATCH, work: Box::new(work) }
+    }
+
+    /// Does `n` units, and returns a sum over what came out, which is not zero.
+    ///
+    /// # Panics
+    ///
+    /// If something else comes out than should.
+    #[must_use]
+    pub fn run(&self, n: u64) -> u64 {
+        (self.work)(n)
+    }
+}
+
+/// All rows, in the order in which tables show them.
+#[must_use]
+pub fn rows() -> Vec<Row> {
+    [decode::rows(), encode::rows(), stream::rows()].into_iter().flatten().collect()
+}
+
+/// The row of this name.
+#[must_use]
+pub fn row(name: &str) -> Option<Row> {
+    rows().into_iter().find(|row| row.name == name)
+}
+
+/// Packets that come with one read, and share its buffer.
+pub const BATCH: u64 = 64;
