@@ -1,7 +1,8 @@
 //! Receive Maximum both ways (5.0 §4.9, §3.1.2.11.3, §3.3.4).
 
 use mqtt_proto::{
-    CommandError, Config, Connect, Message, Packet, PacketId, Publish, QoS, ReasonCode, Text, TopicName, Version,
+    Client, CommandError, Config, Connect, Message, Packet, PacketId, Publish, QoS, ReasonCode, Server, Text,
+    TopicName, Version,
 };
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
@@ -197,6 +198,93 @@ fn a_peer_that_exceeds_the_window_is_told_0x93() {
                 (vec!["DISCONNECT 0x93".into()], vec!["DISCONNECT 0x93".into()])
             );
         }
+    }
+}
+
+/// A server and a client that allow `window` messages and tolerate `tolerance` more.
+fn tolerant(window: u16, tolerance: u16) -> (Solo<Server>, Solo<Client>) {
+    let receive_maximum = window.try_into().unwrap();
+    let config = Config { receive_maximum, receive_tolerance: tolerance, ..Config::default() };
+    let connect = Connect::new(Version::V5, Text::from_static("c"));
+    let server = Solo::accepted(connect.clone(), config.clone());
+    let connack = mqtt_proto::ConnAck::new(false, ReasonCode::SUCCESS);
+    (server, Solo::dialling(connect, config, mqtt_proto::Session::new()).welcome(connack))
+}
+
+// bugs.tsv 53: what is announced stays the same, and memory stays bounded.
+#[test]
+fn a_peer_that_exceeds_the_window_is_tolerated_as_far_as_the_config_says_and_counted() {
+    for (window, tolerance) in [(1, 1), (1, 3), (3, 1), (2, 2)] {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let (mut server, mut client) = tolerant(window, tolerance);
+            assert_eq!(server.connection.own_limits().receive_maximum, window);
+            for id in 1..=window + tolerance {
+                server.feed_packet(&publish(id, qos));
+                client.feed_packet(&publish(id, qos));
+                let tolerated = u64::from(id.saturating_sub(window));
+                assert_eq!(server.connection.tolerated_messages(), tolerated);
+                assert_eq!(client.connection.tolerated_messages(), tolerated);
+            }
+            let all = usize::from(window + tolerance);
+            assert_eq!((server.events().len(), client.events().len()), (all, all));
+            assert!(server.sent().is_empty() && client.sent().is_empty());
+            server.feed_packet(&publish(window + tolerance + 1, qos));
+            client.feed_packet(&publish(window + tolerance + 1, qos));
+            let expected = "Closed: PUBLISH QoS, 0x93, MQTT-3.3.4-7";
+            assert_eq!((server.events(), client.events()), (vec![expected.into()], vec![expected.into()]));
+            assert_eq!(server.connection.tolerated_messages(), tolerance.into(), "the last one was not taken");
+        }
+    }
+}
+
+#[test]
+fn a_tolerated_peer_that_comes_back_into_its_window_counts_no_further() {
+    let (mut server, _) = tolerant(1, 1);
+    let mut acks = Vec::new();
+    for id in 1..=2 {
+        server.feed_packet(&publish(id, QoS::AtLeastOnce));
+        let Some(mqtt_proto::ServerEvent::Message(delivery)) = server.connection.poll_event() else { panic!() };
+        acks.extend(delivery.ack);
+    }
+    assert_eq!(server.connection.tolerated_messages(), 1);
+    for ack in acks {
+        server.connection.ack(server.instant(), ack).unwrap();
+    }
+    assert_eq!(server.sent(), ["PUBACK id 1", "PUBACK id 2"]);
+    server.feed_packet(&publish(1, QoS::AtLeastOnce));
+    assert_eq!(server.connection.tolerated_messages(), 1);
+    server.feed_packet(&publish(2, QoS::AtLeastOnce));
+    assert_eq!(server.connection.tolerated_messages(), 2);
+}
+
+#[test]
+fn no_tolerance_goes_beyond_the_packet_identifiers_that_there_are() {
+    let (mut server, _) = tolerant(2, u16::MAX);
+    for id in 1..=u16::MAX {
+        server.feed_packet(&publish(id, QoS::AtLeastOnce));
+        assert_eq!(server.events().len(), 1);
+    }
+    assert_eq!(server.connection.tolerated_messages(), 65_533);
+    server.feed_packet(&publish(1, QoS::AtLeastOnce));
+    assert_eq!(server.events(), ["Closed: PUBLISH QoS, 0x93, MQTT-3.3.4-7"]);
+}
+
+// bugs.tsv 42: while an older acknowledgement is due, the answers to repetitions wait behind it.
+#[test]
+fn answers_to_repetitions_wait_in_a_queue_that_the_window_bounds() {
+    for (window, tolerance) in [(2, 0), (3, 0), (2, 2)] {
+        let (mut server, _) = tolerant(window, tolerance);
+        server.feed_packet(&publish(1, QoS::ExactlyOnce));
+        let Some(mqtt_proto::ServerEvent::Message(delivery)) = server.connection.poll_event() else { panic!() };
+        server.connection.ack(server.instant(), delivery.ack.unwrap()).unwrap();
+        server.feed_packet(&publish(2, QoS::AtLeastOnce));
+        assert_eq!(server.events().len(), 1);
+        for _ in 0..window + tolerance {
+            server.feed_packet(&publish(1, QoS::ExactlyOnce));
+            assert!(server.events().is_empty());
+        }
+        server.feed_packet(&publish(1, QoS::ExactlyOnce));
+        assert_eq!(server.events(), ["Closed: PUBLISH QoS, 0x93, MQTT-3.3.4-7"]);
     }
 }
 

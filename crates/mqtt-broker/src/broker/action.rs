@@ -174,6 +174,13 @@ pub enum Notice {
         /// Bytes of its payload.
         len: usize,
     },
+    /// A client exceeded its Receive Maximum, within [`Config::receive_tolerance`](crate::Config::receive_tolerance).
+    Tolerated {
+        /// Which one.
+        client_id: Text,
+        /// By so many messages, which were taken, since the last time.
+        messages: u64,
+    },
     /// A message did not reach a client, or was not taken from one.
     Dropped {
         /// Which one; `None`: nobody in particular.

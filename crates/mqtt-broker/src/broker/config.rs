@@ -42,6 +42,11 @@ pub struct Config {
     pub maximum_retained_bytes: usize,
     /// Receive Maximum: unfinished messages of QoS 1 and 2 that a client may have. Default: 1,000. Each costs some 150 bytes.
     pub receive_maximum: NonZeroU16,
+    /// Messages of QoS 1 and 2 that a 5.0 client may have unfinished beyond its Receive Maximum, for clients in use that do not
+    /// keep to it. Each is taken, counted (`publish/messages/tolerated` below `$SYS`, [`Notice`](crate::Notice)), and costs what one
+    /// within it costs; the one after them ends the connection with 0x93. With the Receive Maximum together at most 65,535.
+    /// Default: 0, the Receive Maximum is enforced.
+    pub receive_tolerance: u16,
     /// Unfinished messages of QoS 1 and 2 that we have with one client, within its Receive Maximum. Default: 100. Each keeps
     /// its message.
     pub maximum_inflight: NonZeroU16,
@@ -95,6 +100,7 @@ impl Default for Config {
             maximum_retained_messages: 100_000,
             maximum_retained_bytes: 256 << 20,
             receive_maximum: NonZeroU16::new(1_000).unwrap_or(NonZeroU16::MAX),
+            receive_tolerance: 0,
             maximum_inflight: NonZeroU16::new(100).unwrap_or(NonZeroU16::MAX),
             maximum_packet_size: 16 << 20,
             message_size_limit: None,
@@ -121,6 +127,7 @@ impl Config {
         mqtt_proto::Config {
             handshake_timeout: self.connect_timeout,
             receive_maximum: self.receive_maximum,
+            receive_tolerance: self.receive_tolerance,
             send_maximum: self.maximum_inflight,
             maximum_packet_size: self.maximum_packet_size,
             topic_alias_maximum: self.topic_alias_maximum,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use mqtt_proto::{Instant, Message, TopicName};
 
 use super::Broker;
+use super::action::{Notice, Peer};
 use super::timer::Timer;
 
 /// What has been counted since the start.
@@ -22,6 +23,7 @@ pub(crate) struct Counts {
     pub(crate) publishes_received: u64,
     pub(crate) publishes_sent: u64,
     pub(crate) publishes_dropped: u64,
+    pub(crate) publishes_tolerated: u64,
     pub(crate) payload_received: u64,
     pub(crate) payload_sent: u64,
     pub(crate) bytes_received: u64,
@@ -65,6 +67,16 @@ impl Broker {
     pub fn handle_traffic(&mut self, received: u64, sent: u64) {
         self.counts.bytes_received += received;
         self.counts.bytes_sent += sent;
+    }
+
+    /// A client's connection has taken so many messages more beyond its Receive Maximum
+    /// ([`tolerated_messages`](mqtt_proto::Connection::tolerated_messages)): for the status topics and a notice. A
+    /// [`Hub`](crate::Hub) does this by itself.
+    pub fn handle_tolerated(&mut self, peer: Peer, messages: u64) {
+        self.counts.publishes_tolerated += messages;
+        let Some(client) = self.client_of(peer) else { return };
+        let client_id = client.info.client_id.clone();
+        self.notice(|| Notice::Tolerated { client_id, messages });
     }
 
     /// Begins to count time, and publishes for the first time.
@@ -125,6 +137,7 @@ impl Broker {
             ("publish/messages/received", publishes_received.to_string()),
             ("publish/messages/sent", publishes_sent.to_string()),
             ("publish/messages/dropped", self.counts.publishes_dropped.to_string()),
+            ("publish/messages/tolerated", self.counts.publishes_tolerated.to_string()),
             ("publish/bytes/received", self.counts.payload_received.to_string()),
             ("publish/bytes/sent", self.counts.payload_sent.to_string()),
             ("bytes/received", self.counts.bytes_received.to_string()),

@@ -130,7 +130,12 @@ impl Hub {
     pub fn handle_input(&mut self, now: Instant, peer: Peer, input: &mut BytesMut) -> usize {
         let before = input.len();
         while let Some(connection) = self.links.get_mut(peer).and_then(Link::connection) {
+            let tolerated = connection.tolerated_messages();
             let taken = connection.handle_input(now, input);
+            let tolerated = connection.tolerated_messages() - tolerated;
+            if tolerated > 0 {
+                self.broker.handle_tolerated(peer, tolerated);
+            }
             self.mark_ready(peer);
             self.pump(now);
             if taken == 0 || input.is_empty() {

@@ -10,7 +10,7 @@ use mqtt_proto::{
 };
 
 use super::Hub;
-use crate::{Broker, Config, Origin, Peer};
+use crate::{Broker, Config, Notice, Origin, Peer};
 
 /// A hub, and clients joined to it by wires without latency.
 struct Net {
@@ -419,4 +419,30 @@ fn a_message_for_a_hundred_subscribers_is_not_copied_for_each() {
     }
     println!("{} allocations, {} bytes", cost.count_total, cost.bytes_total);
     assert!(cost.count_total < 20 && cost.bytes_total < 10_000, "{cost:?}");
+}
+
+// Bug 53: the same five messages at once, of which three are allowed.
+#[test]
+fn a_client_that_exceeds_its_receive_maximum_is_tolerated_if_the_embedder_wants_and_noticed() {
+    for tolerance in [0, 1, 2, 3] {
+        let receive_maximum = 3.try_into().unwrap();
+        let config =
+            Config { receive_maximum, receive_tolerance: tolerance, maximum_notices: 100, ..Config::default() };
+        let mut net = Net::new(config);
+        let peer = net.connect("c");
+        for id in 1..=5 {
+            net.end(peer).to_hub.extend_from_slice(&[0x32, 7, 0, 1, b't', 0, id, 0, b'x']);
+        }
+        net.run();
+        let is_let_go = |event: &ClientEvent| {
+            let told = ReasonCode::RECEIVE_MAXIMUM_EXCEEDED;
+            matches!(event, ClientEvent::Closed(Closed::Remote(disconnect)) if disconnect.reason == told)
+        };
+        assert_eq!(net.end(peer).events.iter().any(is_let_go), tolerance < 2);
+        let notices: Vec<Notice> = std::iter::from_fn(|| net.hub.broker_mut().poll_notice()).collect();
+        let tolerated = Notice::Tolerated { client_id: Text::from_static("c"), messages: tolerance.min(2).into() };
+        assert_eq!(notices.contains(&tolerated), tolerance > 0);
+        let is_other = |notice: &&Notice| matches!(notice, Notice::Tolerated { .. }) && **notice != tolerated;
+        assert_eq!(notices.iter().find(is_other), None);
+    }
 }

@@ -22,6 +22,8 @@ fn dashboards_find_the_names_they_know() {
     rig.subscribe(dashboard, "a", QoS::AtMostOnce);
     rig.publish(publisher, message("a", "12345").with_retain(true));
     rig.broker.handle_traffic(700, 900);
+    let peer = rig.devices[publisher].peer;
+    rig.broker.handle_tolerated(peer, 3);
     rig.advance_secs(10);
     rig.subscribe(dashboard, "$SYS/broker/#", QoS::AtMostOnce);
     let values = values(&rig.take(dashboard).split_off(1));
@@ -37,6 +39,7 @@ fn dashboards_find_the_names_they_know() {
         ("publish/messages/received", "1"),
         ("publish/messages/sent", "1"),
         ("publish/messages/dropped", "0"),
+        ("publish/messages/tolerated", "3"),
         ("publish/bytes/received", "5"),
         ("publish/bytes/sent", "5"),
         ("bytes/received", "700"),

@@ -23,6 +23,11 @@ pub struct Config {
     /// Receive Maximum (5.0 §3.1.2.11.3): QoS 1 and 2 messages the peer may have unfinished. In 3.x it cannot be announced
     /// and is not enforced. Default: 65,535. Each costs 100 to 160 bytes while it is open.
     pub receive_maximum: NonZeroU16,
+    /// QoS 1 and 2 messages that a 5.0 peer may have unfinished beyond its Receive Maximum, for peers that do not keep to it:
+    /// each is taken and [counted](crate::Connection::tolerated_messages), and only the one after them ends the connection
+    /// with 0x93. Never more than 65,535 with the Receive Maximum together, which is what there are packet identifiers for; each
+    /// costs what one within it costs. Default: 0, nothing is tolerated.
+    pub receive_tolerance: u16,
     /// QoS 1 and 2 messages that we have unfinished at a time, within the peer's Receive Maximum. It is for 3.x, where a peer
     /// cannot say how many it bears. Default: 65,535.
     pub send_maximum: NonZeroU16,
@@ -70,6 +75,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
             receive_maximum: NonZeroU16::MAX,
+            receive_tolerance: 0,
             send_maximum: NonZeroU16::MAX,
             maximum_packet_size: PROTOCOL_MAXIMUM_PACKET_SIZE,
             maximum_connect_size: 65_536,

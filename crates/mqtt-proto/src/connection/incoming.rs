@@ -37,6 +37,8 @@ pub(crate) struct Dues {
     first: u64,
     /// QoS 1 and 2 messages that came on this connection and are not finished, against our Receive Maximum.
     unfinished: u32,
+    /// Those that came although there were as many unfinished as our Receive Maximum says.
+    tolerated: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +120,12 @@ impl<R: Role> Connection<R> {
     /// one, the acknowledgements of later messages wait behind it (MQTT-4.6.0-2).
     pub fn forget(&mut self, ack: Ack) {
         self.session.forget(ack);
+    }
+
+    /// Messages that were taken on this connection although the peer had as many unfinished as our Receive Maximum says
+    /// (MQTT-3.3.4-7, MQTT-3.3.4-9): 0 unless [`Config::receive_tolerance`](crate::Config::receive_tolerance) allows some.
+    pub fn tolerated_messages(&self) -> u64 {
+        self.dues.tolerated
     }
 
     pub(crate) fn receive_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
@@ -222,16 +230,24 @@ impl<R: Role> Connection<R> {
     }
 
     fn count_unfinished(&mut self) -> Result<(), ProtocolError> {
-        if self.dues.unfinished >= u32::from(self.own.receive_maximum) {
+        if self.dues.unfinished >= u32::from(self.unfinished_limit()) {
             return Err(self.broke(PacketType::Publish, "QoS", &rules::RECEIVE_MAXIMUM));
+        }
+        if self.dues.unfinished >= u32::from(self.own.receive_maximum) {
+            self.dues.tolerated += 1;
         }
         self.dues.unfinished += 1;
         Ok(())
     }
 
+    /// From here on we do not tolerate what is beyond our Receive Maximum.
+    fn unfinished_limit(&self) -> u16 {
+        self.own.receive_maximum.saturating_add(self.config.receive_tolerance)
+    }
+
     /// A peer that repeats QoS 2 messages for ever makes no endless queue.
     fn check_due_queue(&self) -> Result<(), ProtocolError> {
-        if self.dues.queue.len() > usize::from(self.own.receive_maximum) {
+        if self.dues.queue.len() > usize::from(self.unfinished_limit()) {
             return Err(self.broke(PacketType::Publish, "QoS", &rules::RECEIVE_MAXIMUM));
         }
         Ok(())
