@@ -1,0 +1,11 @@
+//! Scenarios on mqtt-tokio, in a runtime of one thread: application and driver are tasks beside each other.
+
+use harness::{Counting, Job};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(ours::run("ours/tokio", Job::from_args(), mqtt_tokio::connect));
+}
