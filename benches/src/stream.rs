@@ -3,11 +3,9 @@
 use std::hint::black_box;
 
 use bytes::{Buf, Bytes, BytesMut};
-use mqtt_proto::{
-    Client, ClientEvent, Config, ConnAck, Connect, Connection, Instant, Message, Packet, QoS, ReasonCode, Session,
-    Text, TopicName, Version,
-};
+use mqtt_proto::{Client, ClientEvent, Config, Instant, Message, QoS, TopicName, Version};
 
+use crate::wire::End;
 use crate::{BATCH, Row, samples};
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -19,21 +17,8 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// A client whose server has accepted it.
-pub(crate) fn open_client(version: Version, config: Config) -> Connection<Client> {
-    let connect = Connect::new(version, Text::from_static("bench")).with_keep_alive(0);
-    let mut client = Connection::connect(Instant::ZERO, connect, config, Session::new()).expect("it may connect");
-    let sent = client.outbox().remaining();
-    client.outbox().advance(sent);
-    let mut input = BytesMut::new();
-    Packet::ConnAck(ConnAck::new(false, ReasonCode::SUCCESS)).encode(version, &mut input).expect("it can be written");
-    client.handle_input(Instant::ZERO, &mut input);
-    assert!(matches!(client.poll_event(), Some(ClientEvent::Connected(_))));
-    client
-}
-
 fn in_pieces(input: &Bytes, piece: usize, n: u64) -> u64 {
-    let mut client = open_client(Version::V311, Config::default());
+    let mut client = Client::open(Version::V311, Config::default());
     let mut buffer = BytesMut::with_capacity(4 << 10);
     let mut received = 0;
     for _ in 0..n / BATCH {
@@ -51,7 +36,7 @@ fn in_pieces(input: &Bytes, piece: usize, n: u64) -> u64 {
 
 /// A mebibyte is not copied on its way out.
 fn publish_large(n: u64) -> u64 {
-    let mut client = open_client(Version::V311, Config::default());
+    let mut client = Client::open(Version::V311, Config::default());
     let topic = TopicName::from_static(samples::TOPIC);
     let payload = Bytes::from(vec![b'x'; 1 << 20]);
     let mut sent = 0;

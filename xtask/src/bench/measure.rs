@@ -1,6 +1,7 @@
 //! Measuring rows: instructions by valgrind, allocations by a counting allocator.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -90,21 +91,29 @@ impl Programs {
 }
 
 /// (I(2n) - I(n)) / n: what happens once, before the loop, is in both.
+///
+/// One process for each row, so that no row depends on which other rows there are: `rows twice` runs it with n and with 2n,
+/// and callgrind writes its count whenever `Row::run` returns. Most of the time is spent on valgrind's start.
 pub(super) fn per_unit(program: &Path, row: &str, units: u64) -> Result<f64, String> {
-    let (once, twice) = (instructions(program, row, units)?, instructions(program, row, 2 * units)?);
-    Ok((twice as f64 - once as f64) / units as f64)
+    let folder = target_dir().join("xtask").join("bench").join("callgrind").join(row);
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let out = |suffix: &str| folder.join(format!("out{suffix}"));
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--zero-before=mqtt_benches::Row::run", "--dump-after=mqtt_benches::Row::run"]);
+    valgrind.arg(format!("--callgrind-out-file={}", out("").display())).arg(program);
+    // The environment lies on the stack, and its length decides how the rest of it is aligned.
+    valgrind.args(["twice", row, &units.to_string()]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let result = valgrind.output().map_err(|error| format!("cannot run valgrind ({error}): install it"))?;
+    if !result.status.success() {
+        return Err(format!("{row} under valgrind: {}\n{}", result.status, String::from_utf8_lossy(&result.stderr)));
+    }
+    let (once, twice) = (total(&out(".1"))?, total(&out(".2"))?);
+    Ok((twice - once) / units as f64)
 }
 
-fn instructions(program: &Path, row: &str, n: u64) -> Result<u64, String> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
-    // The environment lies on the stack, and its length decides how the rest of it is aligned.
-    valgrind.args(["run", row, &n.to_string()]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    let result = valgrind.output().map_err(|error| format!("cannot run valgrind ({error}): install it"))?;
-    let words = String::from_utf8_lossy(&result.stderr);
-    if !result.status.success() {
-        return Err(format!("{row} under valgrind: {}\n{words}", result.status));
-    }
-    let count = words.lines().find_map(|line| line.split_once("Collected :")).and_then(|(_, n)| n.trim().parse().ok());
-    count.ok_or_else(|| format!("valgrind names no count of instructions: {words}"))
+/// The sum in callgrind's file.
+fn total(file: &Path) -> Result<f64, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("callgrind wrote no {}: {error}", file.display()))?;
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")).and_then(|total| total.trim().parse().ok());
+    total.ok_or_else(|| format!("{} names no total", file.display()))
 }
