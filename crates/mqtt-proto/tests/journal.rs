@@ -173,6 +173,51 @@ fn a_refusal_is_stored_where_the_client_will_not_hear_of_it() {
 }
 
 #[test]
+fn an_acknowledgement_that_waits_behind_others_is_exported_and_a_refusal_is_not() {
+    let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
+    let mut client = client(Session::new());
+    let mut server = Connection::<Server>::listen(NOW, config());
+    carry(&mut at_client, &mut client, &mut server);
+    accept(&mut server, None);
+    carry(&mut at_server, &mut server, &mut client);
+    client.poll_event();
+    for (number, qos) in [(1, QoS::AtLeastOnce), (2, QoS::ExactlyOnce), (3, QoS::ExactlyOnce), (4, QoS::ExactlyOnce)] {
+        client.publish(NOW, message(number, qos)).unwrap();
+    }
+    carry(&mut at_client, &mut client, &mut server);
+    let ack = |event| match event {
+        Some(ServerEvent::Message(delivery)) => delivery.ack.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let [_first, second, third, fourth] = [(); 4].map(|()| ack(server.poll_event()));
+    server.ack(NOW, second).unwrap();
+    server.ack(NOW, third.with_reason(ReasonCode::QUOTA_EXCEEDED)).unwrap();
+    carry(&mut at_server, &mut server, &mut client);
+    let accepted = Change::Accepted { packet_id: mqtt_proto::PacketId::new(2).unwrap() };
+    assert_eq!(export(server.session()), [Change::Cleared, Change::Confirmed, accepted]);
+    assert_eq!(export(&stored(&at_server)), export(server.session()));
+    assert_eq!(fourth.qos(), QoS::ExactlyOnce);
+}
+
+#[test]
+fn a_message_that_is_stored_under_any_id_leaves_the_others_free() {
+    for id in [1, 2, 300, u16::MAX] {
+        let packet_id = mqtt_proto::PacketId::new(id).unwrap();
+        let published = Change::Published { packet_id, token: client_token(), message: message(1, QoS::AtLeastOnce) };
+        let mut client = client(Session::import([Change::Cleared, published]));
+        client.handle_input(NOW, &mut BytesMut::from(&[0x20, 3, 1, 0, 0][..]));
+        // All identifiers but the one, in their order.
+        for expected in (1..=u16::MAX).filter(|other| *other != id) {
+            client.publish(NOW, message(2, QoS::AtLeastOnce)).unwrap();
+            let Some(Change::Published { packet_id, .. }) = client.poll_change() else { panic!("no change") };
+            assert_eq!(packet_id.get(), expected);
+            drop(client.outbox().take());
+        }
+        assert!(!client.can_publish(QoS::AtLeastOnce));
+    }
+}
+
+#[test]
 fn a_stored_change_that_is_damaged_is_refused() {
     let change = Change::Published {
         packet_id: mqtt_proto::PacketId::new(9).unwrap(),

@@ -98,6 +98,25 @@ fn accept_and_refuse_take_what_they_are_for_and_only_once() {
     assert_eq!(server.sent(), ["CONNACK"]);
 }
 
+// What 3.x has no words for is left out. In 5.0 it is the application's mistake, and the client waits on.
+#[test]
+fn a_refusal_that_cannot_be_encoded_is_told_in_5_0_and_closes_in_3_x() {
+    let now = mqtt_proto::Instant::ZERO;
+    let refusal = ConnAck::new(false, ReasonCode::NOT_AUTHORIZED);
+    let data = vec![0; 65_536].into();
+    let too_long = refusal.clone().with_authentication(Text::from_static("m"), Some(data));
+    let mut server = Solo::asked(hello(Version::V5), Config::default());
+    assert!(matches!(server.connection.refuse(now, too_long.clone()), Err(CommandError::Encode(_))));
+    assert!(!server.connection.is_closed() && server.sent().is_empty());
+    server.connection.refuse(now, refusal).unwrap();
+    assert_eq!(server.sent(), ["CONNACK 0x87"]);
+    for version in [Version::V31, Version::V311] {
+        let mut server = Solo::asked(hello(version), Config::default());
+        server.connection.refuse(now, too_long.clone()).unwrap();
+        assert!(server.connection.is_closed() && server.sent_bytes().is_empty());
+    }
+}
+
 // MQTT-3.1.4-5 (3.1.1), MQTT-3.1.4-6 (5.0): what stands behind a refused CONNECT is not looked at.
 #[test]
 fn what_is_pipelined_behind_connect_waits_for_the_decision() {

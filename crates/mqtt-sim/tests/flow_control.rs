@@ -1,8 +1,9 @@
 //! Receive Maximum both ways (5.0 §4.9, §3.1.2.11.3, §3.3.4).
 
+use bytes::Buf;
 use mqtt_proto::{
-    Client, CommandError, Config, Connect, Message, Packet, PacketId, Publish, QoS, ReasonCode, Server, Text,
-    TopicName, Version,
+    Client, CommandError, Config, Connect, Message, Packet, PacketId, Publish, QoS, ReasonCode, Server, Subscribe,
+    Subscription, Text, TopicFilter, TopicName, Version,
 };
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
@@ -145,6 +146,51 @@ fn a_resumed_backlog_goes_out_in_window_sized_steps() {
             }
         }
     }
+}
+
+#[test]
+fn a_resumed_backlog_waits_for_room_in_the_outbox() {
+    // Two bytes of header, two and one of topic, two of identifier, one of payload.
+    let (len, message) = (8, Message::new(TopicName::from_static("t"), "x").with_qos(QoS::AtLeastOnce));
+    let mut client = Solo::client(Version::V311);
+    for _ in 0..4 {
+        client.connection.publish(client.instant(), message.clone()).unwrap();
+    }
+    let session = client.connection.into_session();
+    for (outbox_limit, at_once) in [(0, 1), (1, 1), (len, 1), (len + 1, 2), (2 * len, 2), (usize::MAX, 4)] {
+        let connect = Connect::new(Version::V311, Text::from_static("c")).with_clean_start(false);
+        let config = Config { outbox_limit, ..Config::default() };
+        let mut client = Solo::dialling(connect, config, session.clone());
+        client.feed_packet(&Packet::ConnAck(mqtt_proto::ConnAck::new(true, ReasonCode::SUCCESS)));
+        assert_eq!(client.connection.outbox_len(), at_once * len, "{outbox_limit}");
+        assert_eq!(client.connection.can_publish(QoS::AtMostOnce), outbox_limit == usize::MAX);
+        let mut sent = 0;
+        while client.connection.outbox().has_remaining() {
+            sent += client.sent_bytes().len();
+        }
+        assert_eq!(sent, 4 * len);
+    }
+}
+
+#[test]
+fn a_message_is_given_back_while_requests_have_the_last_packet_identifiers() {
+    let mut client = Solo::client(Version::V311);
+    let now = client.instant();
+    let filter = Subscription::new(TopicFilter::from_static("f"), QoS::AtMostOnce);
+    client.connection.subscribe(now, Subscribe::new(vec![filter.clone()])).unwrap();
+    let message = Message::new(TopicName::from_static("t"), "x").with_qos(QoS::AtLeastOnce);
+    for _ in 2..=u16::MAX {
+        client.connection.publish(now, message.clone()).unwrap();
+        client.sent_bytes();
+    }
+    assert!(!client.connection.can_publish(QoS::AtLeastOnce) && client.connection.can_publish(QoS::AtMostOnce));
+    let error = client.connection.publish(now, message.clone()).unwrap_err();
+    assert_eq!(error.kind(), &CommandError::Full);
+    assert_eq!(client.connection.subscribe(now, Subscribe::new(vec![filter])), Err(CommandError::Full));
+    // SUBACK frees the only identifier.
+    client.feed(&[0x90, 3, 0, 1, 0]);
+    client.connection.publish(now, message).unwrap();
+    assert!(!client.connection.can_publish(QoS::AtLeastOnce));
 }
 
 #[test]

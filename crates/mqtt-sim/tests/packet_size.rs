@@ -117,6 +117,25 @@ fn a_topic_alias_never_makes_a_message_too_large() {
     }
 }
 
+/// What the alias of a new topic may add, three bytes of its own and one for each length that grows, has room or it is left out.
+#[test]
+fn a_new_topic_gets_an_alias_only_where_its_longest_form_fits() {
+    let (topic, limit) = (TopicName::from_static("a/long/topic"), 60);
+    let connack = ConnAck::new(false, ReasonCode::SUCCESS)
+        .with_topic_alias_maximum(1)
+        .with_maximum_packet_size(limit.try_into().unwrap());
+    // Two bytes of header, two and twelve of topic, one of properties.
+    let plain = |payload: usize| 2 + 2 + 12 + 1 + payload;
+    for (len, has_alias) in [(limit - 6, true), (limit - 5, true), (limit - 4, false), (limit, false)] {
+        let connect = Connect::new(Version::V5, Text::from_static("c"));
+        let mut client = Solo::dialling(connect, Config::default(), Session::new()).welcome(connack.clone());
+        let payload = len as usize - plain(0);
+        client.connection.publish(client.instant(), Message::new(topic.clone(), vec![b'x'; payload])).unwrap();
+        let alias_len = if has_alias { 3 } else { 0 };
+        assert_eq!(client.connection.outbox_len(), len as usize + alias_len, "{len}");
+    }
+}
+
 // MQTT-3.4.2-2 and its like for other packets: the optional parts give way, User Properties first.
 // MQTT-3.1.2-24, MQTT-3.2.2-19, MQTT-3.2.2-20, MQTT-3.14.2-3, MQTT-3.14.2-4
 #[test]
@@ -203,6 +222,14 @@ fn a_connect_larger_than_64_kib_is_refused_at_its_header() {
     server.feed(&[0x10, 0xFF, 0xFF, 0xFF, 0x7F]);
     server.feed(b"\0\x04MQTT\x04");
     assert!(server.connection.is_closed() && server.sent_bytes().is_empty());
+
+    let mut server = Solo::listening(Config::default());
+    for byte in b"\x10\xFF\xFF\xFF\x7F\0\x04MQTT" {
+        server.feed(&[*byte]);
+        assert!(!server.connection.is_closed(), "the level has not come");
+    }
+    server.feed(&[5]);
+    assert_eq!(server.sent(), ["CONNACK 0x95"]);
 }
 
 // It is announced by CONNACK, so that the client cannot know it before. `maximum_connect_size` is the limit for strangers.

@@ -1,7 +1,8 @@
 //! Session present, clean start and session expiry: who remembers what (5.0 §3.1.2.4, §3.2.2.1.1, §4.1).
 
 use mqtt_proto::{
-    ClientEvent, Closed, CommandError, Config, ConnAck, Connect, Disconnect, QoS, ReasonCode, Session, Text, Version,
+    ClientEvent, Closed, CommandError, Config, ConnAck, Connect, Disconnect, Message, QoS, ReasonCode, Session,
+    Subscribe, Subscription, Text, TopicFilter, TopicName, Version,
 };
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
@@ -257,6 +258,46 @@ fn a_request_without_an_answer_frees_its_id_when_the_link_breaks() {
         pair.publish(Side::Client, QoS::AtLeastOnce, "c");
         pair.run();
         assert_eq!(pair.client.finished.len(), 3);
+    }
+}
+
+#[test]
+fn a_session_is_empty_when_no_message_of_either_direction_is_unfinished() {
+    let message = Message::new(TopicName::from_static("t"), "x").with_qos(QoS::AtLeastOnce);
+    let mut client = Solo::client(Version::V311);
+    let filter = Subscription::new(TopicFilter::from_static("f"), QoS::AtMostOnce);
+    client.connection.subscribe(client.instant(), Subscribe::new(vec![filter])).unwrap();
+    assert!(client.connection.into_session().is_empty(), "a request is not part of a session");
+
+    let mut client = Solo::client(Version::V311);
+    client.connection.publish(client.instant(), message).unwrap();
+    assert!(!client.connection.into_session().is_empty());
+
+    let mut client = Solo::client(Version::V311);
+    client.feed(b"\x34\x05\0\x01t\0\x01");
+    let Some(ClientEvent::Message(_delivery)) = client.connection.poll_event() else { panic!("no message") };
+    assert!(!client.connection.session().is_empty());
+}
+
+// The session's messages are gone, its identifiers stand for others, and an application may be late.
+#[test]
+fn an_acknowledgement_of_a_session_that_the_server_lost_answers_no_message_of_the_next() {
+    for version in TELLING {
+        let publish: &[u8] = if version == Version::V5 { b"\x34\x06\0\x01t\0\x01\0" } else { b"\x34\x05\0\x01t\0\x01" };
+        let connect = Connect::new(version, Text::from_static("c")).with_clean_start(false);
+        let lost = || ConnAck::new(false, ReasonCode::SUCCESS);
+        let mut old = Solo::dialling(connect.clone(), Config::default(), Session::new()).welcome(lost());
+        old.feed(publish);
+        let Some(ClientEvent::Message(first)) = old.connection.poll_event() else { panic!("no message") };
+
+        let mut new = Solo::dialling(connect, Config::default(), old.connection.into_session()).welcome(lost());
+        new.feed(publish);
+        let Some(ClientEvent::Message(second)) = new.connection.poll_event() else { panic!("no message") };
+        let now = new.instant();
+        new.connection.ack(now, first.ack.unwrap()).unwrap();
+        assert!(new.sent().is_empty(), "the second message is not acknowledged");
+        new.connection.ack(now, second.ack.unwrap()).unwrap();
+        assert_eq!(new.sent(), ["PUBREC id 1"]);
     }
 }
 

@@ -205,7 +205,8 @@ impl<R: Role> Connection<R> {
             Phase::Closed => true,
             Phase::AwaitConnect | Phase::AwaitConnAck | Phase::Open => false,
         };
-        !awaits_us && !self.is_event_queue_full() && self.outbox.small_len() < self.config.outbox_limit + ANSWERS_LIMIT
+        let answers_limit = self.config.outbox_limit.saturating_add(ANSWERS_LIMIT);
+        !awaits_us && !self.is_event_queue_full() && self.outbox.small_len() < answers_limit
     }
 
     /// Takes no more input while `held`, as if the event queue were full: for an owner whose own queues of messages are.

@@ -155,4 +155,52 @@ mod tests {
         let all: Vec<_> = table.sorted().iter().map(|entry| (entry.id.get(), entry.delivery)).collect();
         assert_eq!(all, model.into_iter().collect::<Vec<_>>());
     }
+    fn entry(id: u16) -> Entry {
+        Entry { id: PacketId::new(id).unwrap(), state: State::DueRec, delivery: 0, due: None }
+    }
+
+    /// How many places are looked at to find each entry.
+    fn probes(table: &Incoming) -> impl Iterator<Item = usize> {
+        let mask = table.places.len() - 1;
+        let place = move |entry: &Entry| Some(table.find(entry.id)?.wrapping_sub(table.home(entry.id)) & mask);
+        table.places.iter().flatten().map(move |entry| 1 + place(entry).expect("an entry is found"))
+    }
+
+    #[test]
+    fn every_entry_is_found_whatever_was_removed() {
+        // Small tables, in which entries collide and wrap round the end.
+        let mut seed = 1_u32;
+        for _ in 0..200 {
+            let mut table = Incoming::default();
+            let mut ids = Vec::new();
+            for _ in 0..40 {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let id = (seed >> 16) as u16 % 60 + 1;
+                match ids.iter().position(|other| *other == id) {
+                    Some(index) => assert_eq!(table.remove(entry(ids.swap_remove(index)).id), Some(entry(id))),
+                    None => {
+                        table.insert(entry(id));
+                        ids.push(id);
+                    }
+                }
+                assert!(ids.iter().all(|id| table.get_mut(entry(*id).id).is_some()));
+                assert_eq!(table.len(), ids.len());
+                assert_eq!(probes(&table).count(), ids.len());
+            }
+        }
+    }
+
+    #[test]
+    fn at_most_half_of_the_places_are_taken_and_runs_of_ids_lie_apart() {
+        let mut table = Incoming::default();
+        for id in 1..=10_000 {
+            table.insert(entry(id));
+            assert!(table.len() * 2 <= table.places.len() && table.places.len() < (table.len() * 4).max(9));
+        }
+        assert!(probes(&table).max() <= Some(4), "{:?}", probes(&table).max());
+        for id in 1..10_000 {
+            table.remove(entry(id).id);
+        }
+        assert_eq!(probes(&table).collect::<Vec<_>>(), [1]);
+    }
 }
