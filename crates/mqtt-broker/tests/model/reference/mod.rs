@@ -7,6 +7,7 @@
 //! [`TopicFilter::matches`](mqtt_proto::TopicFilter::matches).
 
 mod events;
+mod guesses;
 mod judge;
 mod missing;
 mod routing;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 use crate::setup::Setup;
 use crate::{Verdict, ensure};
 
+use guesses::Guess;
 pub(crate) use state::PeerNumber;
 use state::{Ending, Link, Sent, Session, SharedDue};
 
@@ -33,6 +35,8 @@ pub(crate) struct Reference {
     /// By topic.
     retained: BTreeMap<String, Rc<Sent>>,
     shared: Vec<SharedDue>,
+    /// Which of several messages to groups was sent, where that is not certain.
+    guesses: Vec<Guess>,
     /// When a client was silent for too long, the last time.
     timed_out_at: Option<u64>,
 }
@@ -46,6 +50,7 @@ impl Reference {
             links: Vec::new(),
             retained: BTreeMap::new(),
             shared: Vec::new(),
+            guesses: Vec::new(),
             timed_out_at: None,
         }
     }

@@ -35,7 +35,7 @@ impl Reference {
         for group in self.groups(&sent) {
             has_subscribers = true;
             let candidates = self.candidates(&group, &sent);
-            self.shared.push(SharedDue { group, candidates, is_certain: true });
+            self.shared.push(SharedDue { sent: sent.clone(), group, candidates, is_certain: true });
         }
         // In which order it is offered to the groups nobody says, so each may come last.
         self.doubt_shared(first);
@@ -158,7 +158,8 @@ impl Reference {
             // MQTT-4.8.2-5: not what the client may have in part, and not what it will acknowledge no more.
             if let Some(group) = flight.group.filter(|_| flight.due.qos == QoS::AtLeastOnce) {
                 let candidates = self.candidates(&group, &flight.due.sent);
-                self.shared.push(SharedDue { group, candidates, is_certain: flight.due.is_certain });
+                let Due { sent, is_certain, .. } = flight.due;
+                self.shared.push(SharedDue { sent, group, candidates, is_certain });
             }
         }
         let groups: Vec<Rc<str>> = session.subscriptions.iter().map(|subscription| subscription.name.clone()).collect();

@@ -65,6 +65,7 @@ pub(crate) struct Due {
 /// A message to a share group: one of the candidates gets it.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedDue {
+    pub(crate) sent: Rc<Sent>,
     pub(crate) group: Rc<str>,
     pub(crate) candidates: Vec<(String, Due)>,
     pub(crate) is_certain: bool,

@@ -34,13 +34,13 @@ impl Reference {
         let written = Written { message, version: session.version, now: self.now, is_late };
         let client = session.client.clone();
         let own = session.queue.iter().position(|due| written.is(due));
-        let is_candidate = |(member, due): &(String, Due)| *member == client && written.is(due);
+        let is_it = |due: &Due| written.is(due);
         // Of several that look alike: one that must come, and which the fewest can get.
         let shared = self
             .shared
             .iter()
             .enumerate()
-            .filter(|(_, shared)| shared.candidates.iter().any(is_candidate))
+            .filter(|(_, shared)| shared.find(&client, is_it).is_some())
             .min_by_key(|(_, shared)| (!shared.is_certain, shared.candidates.len()))
             .map(|(at, _)| at);
         let overtaken = own.and_then(|at| overtaken(session, at, self.now));
@@ -54,11 +54,13 @@ impl Reference {
             due.is_certain &= shared.is_none();
             return Ok(Taken { due, group: None });
         }
-        let Some(at) = shared else {
-            return broken("MQTT-3.3.4-1", format!("nobody owes this to '{client}'; due are {:?}", session.queue));
+        let Some(at) = shared.or_else(|| self.guess_again(&client, is_it)) else {
+            let queue = self.session(&client).map(|session| &session.queue);
+            return broken("MQTT-3.3.4-1", format!("nobody owes this to '{client}'; due are {queue:?}"));
         };
         let shared = self.shared.remove(at);
-        let mut due = shared.candidates.into_iter().find(is_candidate).expect("it was found there").1;
+        self.guess(&client, &shared, is_it);
+        let mut due = shared.find(&client, is_it).cloned().expect("it was found there");
         due.is_certain &= own.is_none();
         Ok(Taken { due, group: Some(shared.group) })
     }
