@@ -6,11 +6,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use mqtt_proto::{Ack, Client, Config, Connection, Instant, QoS, Server, Session, Version};
+use mqtt_proto::{Ack, Client, Config, Connection, Instant, QoS, Role, Server, Session, Version};
 
-use crate::wire::{
-    ACKS, End, Event, PAYLOAD, PUBACK, PUBCOMP, PUBREC, PUBREL, Peer, WINDOW, feed, messages, publishes, resume_client,
-};
+use crate::wire::{End, Event, PAYLOAD, Peer, WINDOW, feed, messages, resume_client};
 use crate::{Row, samples};
 
 const VERSION: Version = Version::V5;
@@ -37,37 +35,25 @@ fn window(name: String, work: impl Fn(u64) -> u64 + 'static) -> Row {
 
 fn publish<R: End>(qos: QoS, n: u64) -> u64 {
     let mut connection = R::open(VERSION, Config::default());
-    let (mut peer, mut input) = (Peer::new(), BytesMut::with_capacity(4 << 10));
-    let (message, frames) = (samples::message(qos, PAYLOAD), publishes(VERSION));
-    let (mut sent, mut acknowledged) = (0, 0);
+    let (mut peer, mut input) = (Peer::default(), BytesMut::with_capacity(4 << 10));
+    let message = samples::message(qos, PAYLOAD);
+    let mut acknowledged = 0;
     for _ in 0..n / WINDOW {
         for _ in 0..WINDOW {
             connection.publish(Instant::ZERO, black_box(&message).clone()).expect("the window is open");
         }
-        peer.read(connection.outbox());
-        sent += WINDOW;
-        match qos {
-            QoS::AtMostOnce => continue,
-            QoS::AtLeastOnce => peer.answer(&frames, PUBACK, &mut input),
-            QoS::ExactlyOnce => {
-                peer.answer(&frames, PUBREC, &mut input);
-                feed(&mut connection, &mut input);
-                peer.read(connection.outbox());
-                peer.answer(&ACKS, PUBCOMP, &mut input);
-            }
-        }
-        feed(&mut connection, &mut input);
+        exchange(&mut connection, &mut peer, &mut input);
         while let Some(event) = R::poll(&mut connection) {
             acknowledged += u64::from(matches!(event, Event::Acknowledged));
         }
     }
-    assert_eq!(acknowledged, if qos == QoS::AtMostOnce { 0 } else { sent });
-    sent
+    assert_eq!((peer.received, acknowledged), (n, if qos == QoS::AtMostOnce { 0 } else { n }));
+    n
 }
 
 fn receive<R: End>(qos: QoS, n: u64) -> u64 {
     let mut connection = R::open(VERSION, Config::default());
-    let (mut peer, mut input) = (Peer::new(), BytesMut::with_capacity(16 << 10));
+    let (mut peer, mut input) = (Peer::default(), BytesMut::with_capacity(16 << 10));
     let messages = messages(VERSION, qos);
     let mut acks: Vec<Ack> = Vec::with_capacity(WINDOW as usize);
     let mut received = 0;
@@ -82,15 +68,18 @@ fn receive<R: End>(qos: QoS, n: u64) -> u64 {
         for ack in acks.drain(..) {
             connection.ack(Instant::ZERO, ack).expect("it is connected");
         }
-        peer.read(connection.outbox());
-        if qos == QoS::ExactlyOnce {
-            peer.answer(&ACKS, PUBREL, &mut input);
-            feed(&mut connection, &mut input);
-            peer.read(connection.outbox());
-        }
+        exchange(&mut connection, &mut peer, &mut input);
     }
     assert_eq!(received, n);
     received
+}
+
+/// Until nobody has anything to say.
+fn exchange<R: Role>(connection: &mut Connection<R>, peer: &mut Peer, input: &mut BytesMut) {
+    while connection.outbox().has_remaining() {
+        peer.read(connection.outbox(), input);
+        feed(connection, input);
+    }
 }
 
 /// A link that breaks again and again, with a thousand messages of QoS 1 that nobody has acknowledged. The unit is a message
@@ -101,7 +90,7 @@ fn resume(n: u64) -> u64 {
         let message = samples::message(QoS::AtLeastOnce, PAYLOAD);
         connection.publish(Instant::ZERO, message).expect("there is room");
     }
-    let frame_len = publishes(VERSION).len;
+    let frame_len = messages(VERSION, QoS::AtLeastOnce).len() as u64 / WINDOW;
     let (mut session, mut sent) = (connection.into_session(), 0);
     for _ in 0..n / BACKLOG {
         let mut connection = resume_client(VERSION, Config::default(), std::mem::replace(&mut session, Session::new()));
@@ -109,23 +98,23 @@ fn resume(n: u64) -> u64 {
             let outbox = connection.outbox();
             let len = black_box(outbox.chunk()).len();
             outbox.advance(len);
-            sent += len;
+            sent += len as u64;
         }
         session = connection.into_session();
     }
-    assert_eq!(sent, n as usize * frame_len);
-    sent as u64
+    assert_eq!(sent, n * frame_len);
+    sent
 }
 
 /// 65,535 messages of QoS 1 are in flight. The unit: one of them is acknowledged, in an order that is not theirs, and another
 /// takes its place.
 fn in_flight(n: u64) -> u64 {
     let mut connection = Client::open(VERSION, Config { outbox_limit: usize::MAX, ..Config::default() });
-    let (mut peer, mut input) = (Peer::new(), BytesMut::with_capacity(64));
+    let mut input = BytesMut::with_capacity(64);
     let message = samples::message(QoS::AtLeastOnce, PAYLOAD);
     for _ in 0..u16::MAX {
         connection.publish(Instant::ZERO, message.clone()).expect("the window is open");
-        peer.read(connection.outbox());
+        write(&mut connection);
     }
     assert!(!connection.can_publish(QoS::AtLeastOnce));
     let mut acknowledged = 0;
@@ -133,16 +122,22 @@ fn in_flight(n: u64) -> u64 {
         // 7,919 has no divisor in common with 65,535: every message has its turn.
         let id = (unit * 7919 % u64::from(u16::MAX)) as u16 + 1;
         let [high, low] = id.to_be_bytes();
-        input.extend_from_slice(&[PUBACK, 2, high, low]);
+        input.extend_from_slice(&[0x40, 2, high, low]);
         feed(&mut connection, &mut input);
         while Client::poll(&mut connection).is_some() {
             acknowledged += 1;
         }
         connection.publish(Instant::ZERO, black_box(&message).clone()).expect("there is room for one");
-        peer.read(connection.outbox());
+        write(&mut connection);
     }
     assert_eq!(acknowledged, n);
     n
+}
+
+fn write(connection: &mut Connection<Client>) {
+    let outbox = connection.outbox();
+    let len = outbox.remaining();
+    outbox.advance(len);
 }
 
 /// 10,000 connections on which nothing happens. The unit: the timer of one of them is due, it asks whether its server is

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod broker;
+mod client;
 mod connection;
 mod decode;
 mod encode;
@@ -42,7 +44,8 @@ impl Row {
 /// All rows, in the order in which tables show them.
 #[must_use]
 pub fn rows() -> Vec<Row> {
-    [decode::rows(), encode::rows(), stream::rows(), connection::rows()].into_iter().flatten().collect()
+    let all = [decode::rows(), encode::rows(), stream::rows(), connection::rows(), client::rows(), broker::rows()];
+    all.into_iter().flatten().collect()
 }
 
 /// The row of this name.

@@ -14,24 +14,6 @@ pub(crate) const WINDOW: u64 = 100;
 /// Their payloads, in bytes.
 pub(crate) const PAYLOAD: usize = 64;
 
-/// Frames of one length, all from the same place.
-pub(crate) struct Frames {
-    /// Of each, in bytes.
-    pub(crate) len: usize,
-    /// Where its packet identifier stands.
-    pub(crate) id_at: usize,
-}
-
-/// PUBACK, PUBREC, PUBREL and PUBCOMP.
-pub(crate) const ACKS: Frames = Frames { len: 4, id_at: 2 };
-
-/// How PUBLISH looks with [`samples::TOPIC`] and a payload of [`PAYLOAD`] bytes, at QoS 1 and 2.
-pub(crate) fn publishes(version: Version) -> Frames {
-    let message = samples::message(QoS::AtLeastOnce, PAYLOAD);
-    let len = Publish::new(message, Some(PacketId::MIN)).encoded_len(version).expect("it can be written");
-    Frames { len, id_at: 4 + samples::TOPIC.len() }
-}
-
 /// [`WINDOW`] messages, as they come over the wire, with packet identifiers from 1 on.
 pub(crate) fn messages(version: Version, qos: QoS) -> Bytes {
     let mut out = BytesMut::new();
@@ -42,39 +24,54 @@ pub(crate) fn messages(version: Version, qos: QoS) -> Bytes {
     out.freeze()
 }
 
-/// Where the peer reads.
+/// The peer: it reads all that is there, and acknowledges it.
+#[derive(Default)]
 pub(crate) struct Peer {
     read: Vec<u8>,
-    len: usize,
+    /// Messages that it has got.
+    pub(crate) received: u64,
 }
 
 impl Peer {
-    pub(crate) fn new() -> Self {
-        Self { read: vec![0; 64 << 10], len: 0 }
-    }
-
-    /// Reads all that is there.
-    pub(crate) fn read(&mut self, outbox: &mut Outbox) {
-        self.len = outbox.remaining();
-        outbox.copy_to_slice(&mut self.read[..self.len]);
-    }
-
-    /// Answers each of the frames just read with these first two bytes and its own packet identifier.
-    pub(crate) fn answer(&self, frames: &Frames, first_byte: u8, input: &mut BytesMut) {
-        let mut answers = [0; ACKS.len * WINDOW as usize];
-        let mut len = 0;
-        for (frame, answer) in self.read[..self.len].chunks_exact(frames.len).zip(answers.chunks_exact_mut(ACKS.len)) {
-            answer.copy_from_slice(&[first_byte, 2, frame[frames.id_at], frame[frames.id_at + 1]]);
-            len += ACKS.len;
+    /// Reads what is there, and puts the answers that it wants behind `input`.
+    pub(crate) fn read(&mut self, outbox: &mut Outbox, input: &mut BytesMut) {
+        let len = outbox.remaining();
+        if self.read.len() < len {
+            self.read.resize(len, 0);
         }
-        input.extend_from_slice(&answers[..len]);
+        outbox.copy_to_slice(&mut self.read[..len]);
+        let mut rest = &self.read[..len];
+        while let Some((len, answer)) = answer(rest) {
+            self.received += u64::from(rest[0] >> 4 == 3);
+            input.extend_from_slice(answer.as_ref().map_or(&[], |answer| &answer[..]));
+            rest = &rest[len..];
+        }
+        assert!(rest.is_empty(), "packets are whole, and shorter than 16 KiB");
     }
 }
 
-pub(crate) const PUBACK: u8 = 0x40;
-pub(crate) const PUBREC: u8 = 0x50;
-pub(crate) const PUBREL: u8 = 0x62;
-pub(crate) const PUBCOMP: u8 = 0x70;
+/// Length of the first packet, and what is to be said to it. Only what is sent in these rows is known here, and nothing is
+/// checked: the peer shall cost little.
+fn answer(bytes: &[u8]) -> Option<(usize, Option<[u8; 4]>)> {
+    let (len, body) = match *bytes {
+        [_, low @ ..0x80, ..] => (2 + usize::from(low), 2),
+        [_, low, high @ ..0x80, ..] => (3 + usize::from(low & 0x7F) + (usize::from(high) << 7), 3),
+        _ => return None,
+    };
+    let id_at = if bytes[0] >> 4 == 3 {
+        body + 2 + usize::from(bytes[body]) * 256 + usize::from(bytes[body + 1])
+    } else {
+        body
+    };
+    let first = match bytes[0] & 0b1111_0110 {
+        0x32 => 0x40,
+        0x34 => 0x50,
+        0x50 => 0x62,
+        0x62 => 0x70,
+        _ => return Some((len, None)),
+    };
+    Some((len, Some([first, 2, bytes[id_at], bytes[id_at + 1]])))
+}
 
 /// What a connection of either role tells in these rows.
 pub(crate) enum Event {
