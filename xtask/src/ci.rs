@@ -4,12 +4,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::shell::{command, output, run, target_dir};
-use crate::{conformance, demo, faults, fuzz, interop, no_std, readme};
+use crate::{bench, conformance, demo, faults, fuzz, interop, no_std, readme};
 
 type Step = fn() -> Result<(), String>;
 
 /// Cheap and often broken first.
-const STEPS: [(&str, Step); 14] = [
+const STEPS: [(&str, Step); 15] = [
     ("format", || run(&mut command("cargo fmt --all --check"))),
     ("readme", || readme::run(&["--check".to_owned()])),
     ("conformance", || conformance::run(&["--check".to_owned()])),
@@ -25,6 +25,7 @@ const STEPS: [(&str, Step); 14] = [
     ("seeded faults", || faults::run(&[])),
     ("demo", || demo::run(&[])),
     ("benches compile", || run(&mut command("cargo bench --locked --workspace --no-run"))),
+    ("what our code costs", || bench::run(&["gate".to_owned()])),
     ("fuzz targets compile", fuzz_targets_compile),
     ("fuzz smoke", || fuzz::fuzz(&["smoke".to_owned()])),
     ("msrv", || msrv(&[])),
