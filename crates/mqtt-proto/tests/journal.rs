@@ -173,6 +173,28 @@ fn a_refusal_is_stored_where_the_client_will_not_hear_of_it() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "poll and store the session's changes")]
+fn an_outbox_that_is_written_before_its_changes_are_stored_panics_in_debug_builds() {
+    let mut client = client(Session::new());
+    client.handle_input(NOW, &mut BytesMut::from(&[0x20, 3, 0, 0, 0][..]));
+    client.publish(NOW, message(1, QoS::AtLeastOnce)).unwrap();
+    client.outbox();
+}
+
+// It is sent once more if that is lost, and the peer knows it.
+#[test]
+fn that_a_message_is_finished_need_not_be_stored_before_the_outbox_is_written() {
+    let mut client = client(Session::new());
+    client.handle_input(NOW, &mut BytesMut::from(&[0x20, 3, 0, 0, 0][..]));
+    client.publish(NOW, message(1, QoS::AtLeastOnce)).unwrap();
+    while client.poll_change().is_some() {}
+    client.handle_input(NOW, &mut BytesMut::from(&[0x40, 2, 0, 1][..]));
+    assert!(client.outbox().has_remaining(), "the message, still");
+    assert!(matches!(client.poll_change(), Some(Change::Finished { .. })));
+}
+
+#[test]
 fn an_acknowledgement_that_waits_behind_others_is_exported_and_a_refusal_is_not() {
     let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
     let mut client = client(Session::new());

@@ -1,6 +1,8 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP for ids in every state, and those that nobody knows (5.0 §4.3, §3.6.2.1).
 
-use mqtt_proto::{Instant, Message, QoS, ReasonCode, Role, ServerEvent, Text, TopicName, Version};
+use mqtt_proto::{
+    Config, ConnAck, Connect, Instant, Message, QoS, ReasonCode, Role, ServerEvent, Text, TopicName, Version,
+};
 use mqtt_sim::pair::{Solo, describe::Describe};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -173,6 +175,31 @@ fn the_reason_string_of_an_answer_reaches_the_application() {
 }
 
 // The role decides which codes it may send: 0x10 is a server's.
+#[test]
+fn a_message_whose_acknowledgement_is_given_up_comes_again_as_a_new_one() {
+    let connect = Connect::new(Version::V311, Text::from_static("c")).with_clean_start(false);
+    for between_connections in [false, true] {
+        let mut server = Solo::accepted(connect.clone(), Config::default());
+        server.feed(b"\x34\x05\0\x01t\0\x01");
+        let Some(ServerEvent::Message(delivery)) = server.connection.poll_event() else { panic!("no message") };
+        let ack = delivery.ack.unwrap();
+        let session = if between_connections {
+            let mut session = server.connection.into_session();
+            assert_eq!(session.unreleased().count(), 1);
+            session.forget(ack);
+            session
+        } else {
+            server.connection.forget(ack);
+            server.connection.into_session()
+        };
+        assert!(session.is_empty());
+        let mut server = Solo::asked(connect.clone(), Config::default());
+        server.connection.accept(Instant::ZERO, ConnAck::new(false, ReasonCode::SUCCESS), Some(session)).unwrap();
+        server.feed(b"\x3C\x05\0\x01t\0\x01");
+        assert_eq!(server.events(), ["Message QoS 2 dup 't' ''"]);
+    }
+}
+
 #[test]
 fn an_application_cannot_answer_with_a_code_of_the_other_side() {
     let publish: &[u8] = &[0x32, 6, 0, 1, b't', 0, 1, 0];

@@ -158,7 +158,11 @@ fn an_empty_client_identifier() {
     };
     for (version, clean_start) in [(Version::V31, true), (Version::V31, false), (Version::V311, false)] {
         let ours = mqtt_proto::Connection::connect(now, empty(version, clean_start), Config::default(), Session::new());
-        assert!(ours.is_err());
+        assert!(matches!(ours.unwrap_err().kind(), CommandError::NotAllowed(_)));
+    }
+    for (version, clean_start) in [(Version::V311, true), (Version::V5, true), (Version::V5, false)] {
+        let ours = Solo::dialling(empty(version, clean_start), Config::default(), Session::new());
+        assert_eq!(ours.connection.version(), version);
     }
     // 3.1.1 without a clean session: CONNACK 0x02.
     let mut server = Solo::listening(Config::default());

@@ -1,7 +1,7 @@
 //! QoS 1 in both directions, with the link cut in every state of the flow (5.0 §4.3.2, §4.4; MQTT-4.3.2-1 to -5).
 
-use mqtt_proto::{Message, QoS, ReasonCode, TopicName, Version};
-use mqtt_sim::pair::{Memory, Pair, Scenario, Side};
+use mqtt_proto::{Config, ConnAck, Connect, Message, QoS, ReasonCode, Session, Text, TopicName, Version};
+use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
@@ -227,6 +227,33 @@ fn cut_at(version: Version, from: Side, bytes: usize, chunk: usize) -> Option<Pa
     pair.reconnect(Memory::Both);
     pair.run();
     Some(pair)
+}
+
+// What 3.x has no words for is left out there, and there alone.
+#[test]
+fn a_message_that_is_sent_again_has_its_properties_still() {
+    let message = Message::new(TopicName::from_static("t"), "a").with_qos(QoS::AtLeastOnce);
+    let message = message.with_content_type(Text::from_static("text"));
+    // PUBLISH with DUP, topic, identifier, Content Type, payload.
+    let again = b"\x3a\x0e\0\x01t\0\x01\x07\x03\0\x04texta";
+    let connect = Connect::new(Version::V5, Text::from_static("c")).with_clean_start(false);
+    let welcome = |present| ConnAck::new(present, ReasonCode::SUCCESS);
+    let mut client = Solo::dialling(connect.clone(), Config::default(), Session::new()).welcome(welcome(false));
+    let mut server = Solo::accepted(connect.clone(), Config::default());
+    client.connection.publish(client.instant(), message.clone()).unwrap();
+    server.connection.publish(server.instant(), message).unwrap();
+    let session = client.connection.into_session();
+    let mut client = Solo::dialling(connect.clone(), Config::default(), session).welcome(welcome(true));
+    assert_eq!(client.sent_bytes(), again);
+    let session = server.connection.into_session();
+    let mut server = Solo::asked(connect.clone(), Config::default());
+    server.connection.accept(server.instant(), welcome(false), Some(session.clone())).unwrap();
+    assert!(server.sent_bytes().ends_with(again));
+
+    let mut server =
+        Solo::asked(Connect::new(Version::V311, Text::from_static("c")).with_clean_start(false), Config::default());
+    server.connection.accept(server.instant(), welcome(false), Some(session)).unwrap();
+    assert_eq!(server.sent(), ["CONNACK session present", "PUBLISH id 1 QoS 1 dup 't' 'a'"]);
 }
 
 // I7: at least once, wherever the link breaks, and first arrivals in order.

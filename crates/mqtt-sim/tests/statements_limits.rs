@@ -296,6 +296,15 @@ fn a_server_of_low_qos_takes_subscriptions_of_every_qos() {
 
 // MQTT-3.8.3-2 of 3.1.1, which has no words to refuse with.
 #[test]
+fn a_3_x_server_without_shared_subscriptions_closes() {
+    let config = Config { shared_subscription_available: false, ..Config::default() };
+    let mut server = Solo::accepted(Connect::new(Version::V311, Text::from_static("c")), config);
+    server.feed(b"\x82\x0f\0\x01\0\x0a$share/s/a\0");
+    assert_eq!(server.events(), ["Closed: SUBSCRIBE Topic Filter, 0x9E, MQTT-4.8.0-1"]);
+}
+
+// MQTT-3.8.3-2 of 3.1.1, which has no words to refuse with.
+#[test]
 fn a_3_x_server_without_wildcards_closes() {
     for version in [Version::V31, Version::V311] {
         let config = Config { wildcard_subscription_available: false, ..Config::default() };

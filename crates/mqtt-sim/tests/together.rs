@@ -1,8 +1,12 @@
 //! Most tests of the state machines in one executable, and the model of delivery in small: enough to tell a mutant of
 //! mqtt-proto in few seconds of CPU, unoptimised. `cargo xtask mutants` alone builds it.
 
+#[path = "allocations.rs"]
+mod allocations;
 #[path = "connection.rs"]
 mod connection;
+#[path = "constant_time.rs"]
+mod constant_time;
 #[path = "corpora.rs"]
 mod corpora;
 #[path = "../../mqtt-proto/tests/journal.rs"]

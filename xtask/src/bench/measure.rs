@@ -29,7 +29,8 @@ impl Programs {
     pub(super) fn build() -> Result<Self, String> {
         let target = target_dir().join("xtask").join("bench");
         let compiler = output(&mut pinned("rustc --version"))?.trim().to_owned();
-        let mut build = pinned("cargo build --quiet --locked --profile rows --package mqtt-benches --bins --target-dir");
+        let mut build =
+            pinned("cargo build --quiet --locked --profile rows --package mqtt-benches --bins --target-dir");
         run(build.arg(&target))?;
         Ok(Self { folder: target.join("rows"), compiler })
     }

@@ -13,7 +13,7 @@ pub(crate) struct Authentication {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Turn {
-    /// No exchange is under way.
+    /// No exchange is under way: with a method, CONNACK has ended the first one.
     #[default]
     Nobodys,
     /// We owe an AUTH (or, as a server, the decision).
@@ -72,7 +72,7 @@ impl<R: Role> Connection<R> {
         let open = self.phase == Phase::Open;
         let turn = match (R::IS_CLIENT, self.authentication.turn, auth.reason) {
             (_, Turn::Ours, ReasonCode::CONTINUE_AUTHENTICATION) => Turn::Peers,
-            (true, Turn::Nobodys, ReasonCode::REAUTHENTICATE) if open => Turn::Peers,
+            (true, Turn::Nobodys, ReasonCode::REAUTHENTICATE) => Turn::Peers,
             (false, Turn::Ours, ReasonCode::SUCCESS) if open => Turn::Nobodys,
             (_, Turn::Peers | Turn::Nobodys | Turn::Ours, _) => {
                 return Err(CommandError::NotAllowed(
@@ -105,7 +105,7 @@ impl<R: Role> Connection<R> {
         self.authentication.turn = match (R::IS_CLIENT, self.authentication.turn, auth.reason) {
             (_, Turn::Peers, ReasonCode::CONTINUE_AUTHENTICATION) => Turn::Ours,
             (true, Turn::Peers, ReasonCode::SUCCESS) if open => Turn::Nobodys,
-            (false, Turn::Nobodys, ReasonCode::REAUTHENTICATE) if open => Turn::Ours,
+            (false, Turn::Nobodys, ReasonCode::REAUTHENTICATE) => Turn::Ours,
             (_, Turn::Peers | Turn::Nobodys | Turn::Ours, _) => {
                 return Err(self.broke(PacketType::Auth, "reason code", &rules::AUTH_OUT_OF_TURN));
             }

@@ -198,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_out_counts_as_written() {
+        let (mut outbox, all) = example();
+        outbox.advance(5);
+        let mut taken = Outbox::take(&mut outbox);
+        assert!(!outbox.has_remaining() && outbox.small().is_empty());
+        assert_eq!(outbox.written(), all.len() as u64);
+        assert_eq!(&taken.copy_to_bytes(all.len() - 5)[..], &all[5..]);
+        outbox.small().extend_from_slice(b"next");
+        assert_eq!(outbox.chunk(), b"next");
+    }
+
+    #[test]
     fn payloads_of_512_bytes_are_not_copied() {
         let payload = Bytes::from(alloc::vec![1; 512]);
         let mut outbox = Outbox::default();
