@@ -222,6 +222,39 @@ fn an_acknowledgement_that_waits_behind_others_is_exported_and_a_refusal_is_not(
 }
 
 #[test]
+fn an_export_has_all_messages_in_order_and_then_what_became_of_them() {
+    let mut client = client(Session::new());
+    client.handle_input(NOW, &mut BytesMut::from(&[0x20, 3, 0, 0, 0][..]));
+    let messages = [(1, QoS::ExactlyOnce), (2, QoS::AtLeastOnce), (3, QoS::ExactlyOnce)];
+    let messages = messages.map(|(number, qos)| message(number, qos));
+    let tokens = messages.clone().map(|message| client.publish(NOW, message).unwrap());
+    while client.poll_change().is_some() {}
+    // PUBREC with 0x10 for the last one.
+    client.handle_input(NOW, &mut BytesMut::from(&[0x50, 3, 0, 3, 0x10][..]));
+    let session = client.into_session();
+    let id = |id| mqtt_proto::PacketId::new(id).unwrap();
+    let published = |index: usize, message: Message| Change::Published {
+        packet_id: id(index as u16 + 1),
+        token: tokens[index],
+        message,
+    };
+    let [first, second, _] = messages.clone();
+    let stand_in = Message::new(TopicName::from_static("-"), "").with_qos(QoS::ExactlyOnce);
+    let expected = [
+        Change::Cleared,
+        published(2, stand_in),
+        published(0, first),
+        published(1, second),
+        Change::Released { packet_id: id(3), reason: ReasonCode::NO_MATCHING_SUBSCRIBERS },
+    ];
+    assert_eq!(export(&session), expected);
+    let unfinished = |session: &Session| -> Vec<_> {
+        session.unacknowledged().map(|(token, message)| (token, message.cloned())).collect()
+    };
+    assert_eq!(unfinished(&Session::import(expected)), unfinished(&session));
+}
+
+#[test]
 fn a_message_that_is_stored_under_any_id_leaves_the_others_free() {
     for id in [1, 2, 300, u16::MAX] {
         let packet_id = mqtt_proto::PacketId::new(id).unwrap();

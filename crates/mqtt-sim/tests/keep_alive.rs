@@ -157,6 +157,17 @@ fn the_server_counts_from_the_last_packet_received_and_not_sent() {
     }
 }
 
+#[test]
+fn nothing_that_the_server_sends_moves_its_deadline() {
+    let message = mqtt_proto::Message::new(mqtt_proto::TopicName::from_static("t"), "x");
+    for version in VERSIONS {
+        let mut server = Solo::accepted(with_keep_alive(version, 60), Config::default());
+        assert_eq!(server.connection.poll_timeout(), Some(Instant::from_millis(90_000)));
+        server.connection.publish(Instant::from_millis(1_000), message.clone()).unwrap();
+        assert_eq!(server.connection.poll_timeout(), Some(Instant::from_millis(90_000)));
+    }
+}
+
 // MQTT-3.1.2-21, MQTT-3.2.2-21, MQTT-3.2.2-22
 #[test]
 fn the_server_can_choose_the_interval_in_5_0() {

@@ -208,6 +208,23 @@ fn a_resumed_message_that_has_become_too_large_is_finished_with_0x95() {
     }
 }
 
+#[test]
+fn a_resumed_message_of_exactly_the_limit_is_sent_again() {
+    // Two bytes of header, two and one of topic, two of identifier, one of properties, 20 of payload.
+    let (len, message) = (28, Message::new(TopicName::from_static("t"), vec![b'x'; 20]).with_qos(QoS::AtLeastOnce));
+    let mut client = Solo::client(Version::V5);
+    client.connection.publish(client.instant(), message).unwrap();
+    assert_eq!(client.connection.outbox_len(), len as usize);
+    let session = client.connection.into_session();
+    for (limit, is_sent) in [(len - 1, false), (len, true)] {
+        let connect = Connect::new(Version::V5, Text::from_static("c")).with_clean_start(false);
+        let connack = ConnAck::new(true, ReasonCode::SUCCESS).with_maximum_packet_size(limit.try_into().unwrap());
+        let mut client = Solo::dialling(connect, Config::default(), session.clone()).welcome(connack);
+        assert_eq!(client.sent().len(), usize::from(is_sent));
+        assert_eq!(client.events().len(), usize::from(!is_sent));
+    }
+}
+
 // STYLE: a five-byte header makes it allocate 268 MB. bugs.tsv 21, 22: the first packet comes from a stranger.
 #[test]
 fn a_connect_larger_than_64_kib_is_refused_at_its_header() {
