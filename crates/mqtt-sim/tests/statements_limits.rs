@@ -98,6 +98,10 @@ fn words_give_way_in_every_packet_that_can_carry_them() {
     for seen in [from_client, from_server] {
         assert_eq!(seen.first(), Some(&[8, 5, 5, 3]), "bare");
         assert_eq!(seen.last(), Some(&[46, 37, 37, 42]), "with all there is");
+        // Nothing is left out of a packet that is exactly as long as allowed.
+        let at = |limit: usize| seen[limit - 15];
+        assert_eq!((at(46)[0], at(37)[1], at(37)[2], at(42)[3]), (46, 37, 37, 42));
+        assert!(at(45)[0] < 45 && at(36)[1] < 36 && at(36)[2] < 36 && at(41)[3] < 41);
         // In between AUTH and DISCONNECT have the reason and no User Property.
         assert!(seen.iter().any(|lens| lens[0] == 39) && seen.iter().any(|lens| lens[3] == 35));
     }

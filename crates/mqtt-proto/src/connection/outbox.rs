@@ -122,9 +122,7 @@ impl Buf for Outbox {
             self.gaps -= step;
             self.small.advance(step);
             count -= step;
-            if splice.gap > 0 {
-                return;
-            }
+            // None is left if the gap has not ended, and no payload here is empty.
             let step = splice.payload.len().min(count);
             splice.payload.advance(step);
             self.spliced -= step;
