@@ -117,6 +117,27 @@ fn a_refusal_that_cannot_be_encoded_is_told_in_5_0_and_closes_in_3_x() {
     }
 }
 
+// MQTT-3.1.0-2, MQTT-3.2.0-2: what may come next depends on the packet before, in the same bytes too.
+#[test]
+fn a_second_connect_or_connack_is_refused_though_it_comes_with_the_first() {
+    for version in VERSIONS {
+        let mut connect = bytes::BytesMut::new();
+        hello(version).encode(&mut connect).unwrap();
+        let mut server = Solo::listening(Config::default());
+        server.feed(&connect.repeat(2));
+        assert_eq!(server.events(), ["Connect 'c'"]);
+        server.connection.accept(server.instant(), ConnAck::new(false, ReasonCode::SUCCESS), None).unwrap();
+        server.feed(&[]);
+        assert_eq!(server.events(), ["Closed: CONNECT packet type, 0x82, MQTT-3.1.0-2"]);
+
+        let connack: &[u8] = if version == Version::V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+        let mut client = Solo::dialling(hello(version), Config::default(), Session::new());
+        client.feed(&connack.repeat(2));
+        let statement = if version == Version::V5 { "MQTT-3.2.0-2" } else { "MQTT-3.2.0-1" };
+        assert_eq!(client.events(), ["Connected".into(), format!("Closed: CONNACK packet type, 0x82, {statement}")]);
+    }
+}
+
 // MQTT-3.1.4-5 (3.1.1), MQTT-3.1.4-6 (5.0): what stands behind a refused CONNECT is not looked at.
 #[test]
 fn what_is_pipelined_behind_connect_waits_for_the_decision() {

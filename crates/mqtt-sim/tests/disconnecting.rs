@@ -45,6 +45,12 @@ fn events_of_the_packets_before_the_end_come_first_and_the_end_is_last() {
         server.connection.handle_timeout(Instant::from_millis(u64::MAX));
         let message = "Message QoS 0 't' ''";
         assert_eq!(server.events(), [message, message, "Closed by the peer"]);
+        // A fixed header that tells by itself that it is wrong.
+        let mut server = Solo::server(version);
+        server.feed(&[publish, &[0x00, 0]].concat());
+        let events = server.events();
+        assert_eq!((events.len(), events[0].as_str()), (2, message));
+        assert!(events[1].starts_with("Closed: "), "{events:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Session present, clean start and session expiry: who remembers what (5.0 §3.1.2.4, §3.2.2.1.1, §4.1).
 
 use mqtt_proto::{
-    ClientEvent, Closed, CommandError, Config, ConnAck, Connect, Disconnect, Message, QoS, ReasonCode, Session,
+    Change, ClientEvent, Closed, CommandError, Config, ConnAck, Connect, Disconnect, Message, QoS, ReasonCode, Session,
     Subscribe, Subscription, Text, TopicFilter, TopicName, Version,
 };
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
@@ -301,6 +301,8 @@ fn an_acknowledgement_of_a_session_that_the_server_lost_answers_no_message_of_th
             new.connection.ack(now, first).unwrap();
         }
         assert!(new.sent().is_empty(), "the second message is not acknowledged");
+        let is_accepted = |change| matches!(change, Change::Accepted { .. });
+        assert!(!new.connection.session().export().any(is_accepted));
         new.connection.ack(now, second).unwrap();
         assert_eq!(new.sent(), ["PUBREC id 1"]);
     }
