@@ -5,7 +5,6 @@
 mod bench;
 mod ci;
 mod conformance;
-mod demo;
 mod faults;
 mod fuzz;
 mod interop;
@@ -20,7 +19,7 @@ use std::process::ExitCode;
 type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
-const TASKS: [(&str, &str, Task); 12] = [
+const TASKS: [(&str, &str, Task); 11] = [
     ("bench", "gate [PREFIX...]: no row costs more than its budget; budgets: write what all cost", bench::run),
     ("ci", "every check, in order, stopping at the first failure", ci::all),
     (
@@ -28,7 +27,6 @@ const TASKS: [(&str, &str, Task); 12] = [
         "check the statements of the standards and write their matrix; --check only compares",
         conformance::run,
     ),
-    ("demo", "mqtt pub and mqtt sub against an installed Mosquitto", demo::run),
     (
         "faults",
         "switch seeded faults on, one at a time: the models of delivery and of the broker must see each",

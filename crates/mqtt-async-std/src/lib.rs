@@ -1,6 +1,6 @@
 //! async-std is discontinued upstream, and its authors say to use smol: prefer `mqtt-smol` to this client, which is the same.
 //!
-//! ```no_run
+//! ```
 #![doc = include_str!("../examples/smallest.rs")]
 //! ```
 //!
@@ -40,7 +40,7 @@ pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
 /// # async fn example() -> Result<(), mqtt_async_std::Error> {
 /// use async_std::os::unix::net::UnixStream;
 ///
-/// let client = mqtt_async_std::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/mosquitto.sock")).await?;
+/// let client = mqtt_async_std::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/broker.sock")).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -14,8 +14,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "tokio")] {
-//! use mqtt_broker::{ClientInfo, Connect, Message, Policy, QoS, ReasonCode, Server, Subscription};
-//! use mqtt_broker::{Text, TopicFilter, TopicName};
+//! use mqtt_broker::{ClientInfo, Connect, Message, Policy, QoS, ReasonCode, Server, Subscription, Text, TopicName};
 //!
 //! /// Devices know the word, write below their own name, and read what is meant for all.
 //! struct Rules;
@@ -44,9 +43,9 @@
 //!
 //! let server = Server::builder().listen("127.0.0.1:0").policy(Rules).start()?;
 //! println!("devices connect to {}", server.url());
-//! let mut reports = server.subscribe(TopicFilter::from_static("devices/#"), QoS::AtLeastOnce)?;
-//! server.publish(Message::new(TopicName::from_static("all/time"), "12:00").with_retain(true))?;
-//! # server.publish(Message::new(TopicName::from_static("devices/7/t"), "21"))?;
+//! let mut reports = server.subscribe("devices/#", QoS::AtLeastOnce)?;
+//! server.send(Message::new(TopicName::from_static("all/time"), "12:00").with_retain(true))?;
+//! # server.publish("devices/7/t", "21", QoS::AtMostOnce)?;
 //!
 //! // On any runtime `reports.next().await`, without one `reports.next().wait()`.
 //! let report = reports.next().wait().ok_or("the server has stopped")?;
@@ -55,6 +54,46 @@
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # In the tests of an application
+//!
+//! A test starts a broker of its own: on a port of 127.0.0.1 that the system chooses, so that tests run side by side, and on
+//! a thread of its own, so that the test is blocking code or runs on any async runtime, as the application does.
+//!
+//! ```
+//! # #[cfg(feature = "tokio")] {
+//! use std::time::Duration;
+//!
+//! use mqtt_broker::{QoS, Server};
+//!
+//! # struct Application;
+//! # fn start_application(url: String) -> Application {
+//! #     std::thread::spawn(move || {
+//! #         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! #         runtime.block_on(async {
+//! #             let client = mqtt_tokio::connect(url).await.unwrap();
+//! #             client.publish("lamp/is", "on", QoS::AtLeastOnce).await.unwrap();
+//! #         });
+//! #     });
+//! #     Application
+//! # }
+//! let broker = Server::start()?;
+//! let mut reports = broker.subscribe("lamp/#", QoS::AtLeastOnce)?; // before there is anything to miss
+//! let application = start_application(broker.url());
+//!
+//! let report = reports.next().wait_timeout(Duration::from_secs(10)).expect("the lamp reports");
+//! assert_eq!((report.topic.as_str(), &report.payload[..]), ("lamp/is", &b"on"[..]));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - To see what is published: `Server::subscribe`, to `#` for all of it. Then `next().await` on any runtime,
+//!   `next().wait_timeout(..)` without one, `try_next()` for what is there already.
+//! - To send something: `Server::publish`. If the application may not have subscribed yet, let `Server::send` publish a
+//!   retained message, or wait for [`Notice::Subscribed`] (`Builder::on_notice`).
+//! - To refuse a password, a topic or a subscription: a [`Policy`] of a few lines, as above.
+//! - To break connections: drop the server, and start one on the same address: `Server::builder().listen(address)` with the
+//!   string of `Server::address`. It has forgotten everything.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "access")]
@@ -76,5 +115,6 @@ pub use mqtt_proto::{
 };
 #[cfg(feature = "tokio")]
 pub use server::{
-    BindError, Builder, Listener, LocalSubscription, NextMessage, Server, StartError, Stopped, SubscribeError,
+    BindError, Builder, Listener, LocalSubscription, NextMessage, PublishError, Server, StartError, Stopped,
+    SubscribeError,
 };

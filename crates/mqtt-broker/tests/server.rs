@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use mqtt_broker::{ClientInfo, Config, Listener, Notice, Policy, Server, Stopped, SubscribeError};
-use mqtt_proto::{Connect, FixedHeader, Message, QoS, ReasonCode, Subscription, TopicFilter, TopicName};
+use mqtt_proto::{Connect, FixedHeader, Message, QoS, ReasonCode, Subscription, TopicName};
 use mqtt_tokio::Options;
 
 fn options(server: &Server, id: &str) -> Options {
@@ -50,23 +50,22 @@ fn is_closed(mut stream: &TcpStream) -> bool {
 #[tokio::test]
 async fn the_program_and_its_clients_exchange_messages() {
     let server = Server::start().unwrap();
-    let mut doors = server.subscribe(TopicFilter::from_static("doors/+"), QoS::ExactlyOnce).unwrap();
+    let mut doors = server.subscribe("doors/+", QoS::ExactlyOnce).unwrap();
     let client = mqtt_tokio::connect(options(&server, "client")).await.unwrap();
     let mut commands = client.subscribe("commands", QoS::AtLeastOnce).await.unwrap();
     client.publish("doors/front", "open", QoS::ExactlyOnce).await.unwrap();
     let door = doors.next().await.unwrap();
     assert_eq!((door.topic.as_str(), &door.payload[..], door.qos), ("doors/front", &b"open"[..], QoS::ExactlyOnce));
-    server.publish(message("commands", "shut it")).unwrap();
+    server.send(message("commands", "shut it")).unwrap();
     assert_eq!(commands.next().await.unwrap().payload, "shut it");
 }
 
 #[test]
 fn a_thousand_messages_reach_a_subscription_in_order_though_its_mailbox_is_small() {
     let server = Server::start().unwrap();
-    let mut all = server.subscribe(TopicFilter::from_static("#"), QoS::AtLeastOnce).unwrap();
+    let mut all = server.subscribe("#", QoS::AtLeastOnce).unwrap();
     for number in 0..1000u32 {
-        let message = Message::new(TopicName::from_static("n"), number.to_string()).with_qos(QoS::AtLeastOnce);
-        server.publish(message).unwrap();
+        server.publish("n", number.to_string(), QoS::AtLeastOnce).unwrap();
     }
     for number in 0..1000u32 {
         assert_eq!(all.next().wait().unwrap().payload, number.to_string());
@@ -77,12 +76,12 @@ fn a_thousand_messages_reach_a_subscription_in_order_though_its_mailbox_is_small
 #[test]
 fn retained_messages_come_first_and_a_dropped_subscription_is_gone() {
     let server = Server::builder().config(quiet()).start().unwrap();
-    server.publish(message("state", "up").with_retain(true)).unwrap();
-    let mut state = server.subscribe(TopicFilter::from_static("state"), QoS::AtLeastOnce).unwrap();
+    server.send(message("state", "up").with_retain(true)).unwrap();
+    let mut state = server.subscribe("state", QoS::AtLeastOnce).unwrap();
     let retained = state.next().wait().unwrap();
     assert!(retained.retain && retained.payload == "up");
     drop(state);
-    let mut again = server.subscribe(TopicFilter::from_static("state"), QoS::AtLeastOnce).unwrap();
+    let mut again = server.subscribe("state", QoS::AtLeastOnce).unwrap();
     assert_eq!(again.next().wait().unwrap().payload, "up");
 }
 
@@ -93,15 +92,15 @@ fn quiet() -> Config {
 #[test]
 fn a_subscription_beyond_the_limits_is_refused_with_its_reason() {
     let server = Server::builder().config(Config { maximum_topic_levels: 2, ..quiet() }).start().unwrap();
-    let refused = server.subscribe(TopicFilter::from_static("a/b/c"), QoS::AtMostOnce);
+    let refused = server.subscribe("a/b/c", QoS::AtMostOnce);
     assert_eq!(refused.unwrap_err(), SubscribeError::Refused(ReasonCode::TOPIC_FILTER_INVALID));
 }
 
 #[test]
 fn after_the_end_subscriptions_end() {
     let server = Server::start().unwrap();
-    let mut all = server.subscribe(TopicFilter::from_static("#"), QoS::AtLeastOnce).unwrap();
-    server.publish(message("last", "words")).unwrap();
+    let mut all = server.subscribe("#", QoS::AtLeastOnce).unwrap();
+    server.send(message("last", "words")).unwrap();
     let waiting = std::thread::spawn(move || (all.next().wait().map(|message| message.payload), all.next().wait()));
     let deadline = Instant::now() + Duration::from_secs(30);
     server.shut_down().unwrap();
@@ -159,7 +158,7 @@ async fn the_hooks_decide_who_does_what() {
     assert!(client.publish("closed", "x", QoS::AtLeastOnce).await.is_err());
     client.publish("open", "nothing", QoS::AtLeastOnce).await.unwrap();
     client.publish("open", "not for yo", QoS::AtLeastOnce).await.unwrap();
-    server.publish(message("open", "not for you")).unwrap();
+    server.send(message("open", "not for you")).unwrap();
     client.publish("open", "hello", QoS::AtLeastOnce).await.unwrap();
     assert_eq!(open.next().await.unwrap().payload, "not for yo!");
     assert_eq!(open.next().await.unwrap().payload, "hello!");
@@ -192,14 +191,14 @@ impl Policy for Fragile {
 #[test]
 fn a_hook_that_panics_ends_the_server_and_nobody_waits_for_ever() {
     let server = Server::builder().policy(Fragile).start().unwrap();
-    let mut all = server.subscribe(TopicFilter::from_static("#"), QoS::AtMostOnce).unwrap();
+    let mut all = server.subscribe("#", QoS::AtMostOnce).unwrap();
     let (mut culprit, bystander) = (raw_as(&server, b"bad"), raw_as(&server, b"too"));
     culprit.write_all(b"\x30\x03\0\x01t").unwrap();
     while all.next().wait().is_some() {}
     assert!(is_closed(&culprit) && is_closed(&bystander));
-    assert_eq!(server.publish(message("t", "x")), Err(Stopped));
+    assert_eq!(server.send(message("t", "x")), Err(Stopped));
     assert_eq!(server.reload(()), Err(Stopped));
-    assert!(server.subscribe(TopicFilter::from_static("#"), QoS::AtMostOnce).is_err());
+    assert!(server.subscribe("#", QoS::AtMostOnce).is_err());
     assert_eq!(server.shut_down(), Err(Stopped));
 }
 
@@ -268,17 +267,17 @@ fn a_reader_that_stops_costs_its_own_messages_alone() {
     let mut slow = raw(&server);
     slow.write_all(SUBSCRIBE).unwrap();
     slow.read_exact(&mut [0; 5]).unwrap();
-    let mut all = server.subscribe(TopicFilter::from_static("#"), QoS::AtMostOnce).unwrap();
+    let mut all = server.subscribe("#", QoS::AtMostOnce).unwrap();
     let payload = bytes::Bytes::from(vec![0; 1 << 20]);
     for _ in 0..64 {
-        server.publish(Message::new(TopicName::from_static("big"), payload.clone())).unwrap();
+        server.publish("big", payload.clone(), QoS::AtMostOnce).unwrap();
         assert_eq!(all.next().wait().unwrap().payload.len(), payload.len());
     }
     // It reads again. What comes is whole packets: those that the sockets, the outbox and the queue had room for, and then
     // the first of the small ones for which there was room.
     let (mut input, mut buffer, mut count) = (bytes::BytesMut::new(), vec![0; 1 << 16], 0);
     loop {
-        server.publish(message("small", "")).unwrap();
+        server.send(message("small", "")).unwrap();
         let read = slow.read(&mut buffer).unwrap();
         input.extend_from_slice(&buffer[..read]);
         while let Some(header) = FixedHeader::parse(&input).unwrap().filter(|header| header.frame_len() <= input.len())

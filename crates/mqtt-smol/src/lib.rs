@@ -1,6 +1,6 @@
 //! MQTT 3.1, 3.1.1 and 5.0 for smol: a client that reconnects, queues and never loses what it promised to keep.
 //!
-//! ```no_run
+//! ```
 #![doc = include_str!("../examples/smallest.rs")]
 //! ```
 //!
@@ -40,7 +40,7 @@ pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
 /// # async fn example() -> Result<(), mqtt_smol::Error> {
 /// use smol::net::unix::UnixStream;
 ///
-/// let client = mqtt_smol::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/mosquitto.sock")).await?;
+/// let client = mqtt_smol::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/broker.sock")).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -1,11 +1,11 @@
 //! MQTT 3.1, 3.1.1 and 5.0 for blocking programs: a client that reconnects, queues and never loses what it promised to keep.
 //!
-//! ```no_run
+//! ```
 #![doc = include_str!("../examples/smallest.rs")]
 //! ```
 //!
 //! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. Every future in it has
-//! `wait()`, which blocks. What is here is the part that knows threads and sockets of the standard library: dial, read,
+//! `wait()`, which blocks; [`timeout`] blocks for a while. What is here is the part that knows threads and sockets of the standard library: dial, read,
 //! write, wait. A client has two threads, one that writes and keeps time and one that dials and reads.
 #![forbid(unsafe_code)]
 
@@ -29,8 +29,10 @@ use event_listener::Listener;
 pub use mqtt_client::*;
 
 mod stream;
+mod timeout;
 
 pub use stream::{Stream, dial};
+pub use timeout::timeout;
 
 /// Connects to a server, by a URL (`"mqtt://user:password@host:1883"`) or [`Options`]: [`Connecting::wait`] waits for its
 /// CONNACK.
@@ -48,7 +50,7 @@ pub fn connect(options: impl IntoOptions) -> Connecting {
 /// # fn main() -> Result<(), mqtt_std::Error> {
 /// use std::os::unix::net::UnixStream;
 ///
-/// let client = mqtt_std::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/mosquitto.sock")).wait()?;
+/// let client = mqtt_std::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/broker.sock")).wait()?;
 /// # Ok(())
 /// # }
 /// # #[cfg(not(unix))]

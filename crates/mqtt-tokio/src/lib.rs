@@ -1,6 +1,6 @@
 //! MQTT 3.1, 3.1.1 and 5.0 for Tokio: a client that reconnects, queues and never loses what it promised to keep.
 //!
-//! ```no_run
+//! ```
 #![doc = include_str!("../examples/smallest.rs")]
 //! ```
 //!

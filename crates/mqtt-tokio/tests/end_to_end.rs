@@ -4,7 +4,7 @@ use std::io;
 
 use mqtt_broker::{ClientInfo, Notice, Policy, Server};
 use mqtt_proto::Connect;
-use mqtt_tokio::{Options, QoS, ReasonCode, TopicFilter};
+use mqtt_tokio::{Options, QoS, ReasonCode};
 use tokio::io::{DuplexStream, copy_bidirectional, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -56,6 +56,7 @@ async fn a_refusal_is_an_error_in_words() {
     assert_eq!(error.to_string(), "the server refused the connection: 0x86 bad user name or password");
 }
 
+// Nobody may listen there.
 #[tokio::test]
 async fn an_unreachable_server_is_an_error_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -80,7 +81,7 @@ async fn any_stream_will_do_as_a_transport() {
 async fn dropping_the_last_handle_sends_what_is_queued_and_disconnects() {
     let (notices, mut told) = tokio::sync::mpsc::unbounded_channel();
     let server = Server::builder().on_notice(move |notice| notices.send(notice).unwrap()).start().unwrap();
-    let mut arrivals = server.subscribe(TopicFilter::from_static("a"), QoS::ExactlyOnce).unwrap();
+    let mut arrivals = server.subscribe("a", QoS::ExactlyOnce).unwrap();
     let (ours, _task) = wire(&server, 1 << 16);
     let mut pipe = Some(ours);
     let dial = move |_| {

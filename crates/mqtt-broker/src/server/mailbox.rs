@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use mqtt_proto::{Message, ReasonCode};
 
@@ -28,7 +29,7 @@ impl LocalSubscription {
 
     /// The next message; `None` when the server has stopped and all are taken.
     ///
-    /// Await it on any runtime, or [`wait`](NextMessage::wait) for it.
+    /// Await it on any runtime; without one [`wait`](NextMessage::wait) for it, or [for a while](NextMessage::wait_timeout).
     #[expect(clippy::should_implement_trait, reason = "it lends a future; an iterator cannot")]
     pub fn next(&mut self) -> NextMessage<'_> {
         NextMessage { subscription: self }
@@ -82,14 +83,34 @@ impl NextMessage<'_> {
     /// Blocks the thread instead of awaiting.
     #[must_use]
     pub fn wait(self) -> Option<Message> {
+        // A wake-up between two looks makes it return at once.
+        self.wait_by(|| {
+            thread::park();
+            true
+        })
+    }
+
+    /// Blocks the thread, but no longer than `limit`; `None` also when there was no message until then.
+    #[must_use]
+    pub fn wait_timeout(self, limit: Duration) -> Option<Message> {
+        let begun = Instant::now();
+        self.wait_by(|| {
+            let left = limit.saturating_sub(begun.elapsed());
+            thread::park_timeout(left);
+            !left.is_zero()
+        })
+    }
+
+    /// Looks again whenever `park` returns, until it returns false.
+    fn wait_by(self, park: impl Fn() -> bool) -> Option<Message> {
         let mut future = pin!(self);
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
         loop {
             match future.as_mut().poll(&mut context) {
                 Poll::Ready(message) => return message,
-                // A wake-up before this makes it return at once.
-                Poll::Pending => thread::park(),
+                Poll::Pending if park() => {}
+                Poll::Pending => return None,
             }
         }
     }

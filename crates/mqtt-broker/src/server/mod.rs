@@ -2,6 +2,7 @@
 
 mod accept;
 mod builder;
+mod error;
 mod inbox;
 mod link;
 mod listener;
@@ -9,13 +10,13 @@ mod mailbox;
 mod run;
 mod stream;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use mqtt_proto::{Message, QoS, ReasonCode, Subscription, TopicFilter};
+use bytes::Bytes;
+use mqtt_proto::{Message, QoS, Subscription, TopicFilter, TopicName};
 
 use crate::Policy;
 use inbox::{Command, Inbox};
@@ -23,21 +24,21 @@ use mailbox::Mailbox;
 use run::End;
 
 pub use builder::{Builder, StartError};
+pub use error::{PublishError, Stopped, SubscribeError};
 pub use listener::{BindError, Listener};
 pub use mailbox::{LocalSubscription, NextMessage};
 
 /// A running broker. It lives in a thread of its own, so it goes with blocking programs and with every async runtime.
 ///
 /// ```
-/// use mqtt_broker::Server;
-/// use mqtt_proto::{Message, QoS, TopicFilter, TopicName};
+/// use mqtt_broker::{QoS, Server};
 ///
 /// let server = Server::builder().listen("127.0.0.1:0").start()?;
 /// println!("clients connect to {}", server.url());
 ///
 /// // The program takes part without a socket.
-/// let mut doors = server.subscribe(TopicFilter::from_static("doors/+"), QoS::AtLeastOnce)?;
-/// server.publish(Message::new(TopicName::from_static("doors/front"), "open"))?;
+/// let mut doors = server.subscribe("doors/+", QoS::AtLeastOnce)?;
+/// server.publish("doors/front", "open", QoS::AtLeastOnce)?;
 /// let message = doors.next().wait().expect("the server runs"); // or `doors.next().await`
 /// assert_eq!(message.payload, "open");
 ///
@@ -109,8 +110,21 @@ impl Server {
     ///
     /// # Errors
     ///
+    /// That is no topic name, or the server has stopped.
+    pub fn publish<T>(&self, topic: T, payload: impl Into<Bytes>, qos: QoS) -> Result<(), PublishError>
+    where
+        T: TryInto<TopicName>,
+        PublishError: From<T::Error>,
+    {
+        Ok(self.send(Message::new(topic.try_into()?, payload).with_qos(qos))?)
+    }
+
+    /// [`publish`](Self::publish) for a message of your own: retained, with properties.
+    ///
+    /// # Errors
+    ///
     /// The server has stopped.
-    pub fn publish(&self, message: Message) -> Result<(), Stopped> {
+    pub fn send(&self, message: Message) -> Result<(), Stopped> {
         self.inbox.ask(Command::Publish(message)).map(drop)
     }
 
@@ -119,9 +133,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The server has stopped, or the filter exceeds a limit of [`Config`](crate::Config).
-    pub fn subscribe(&self, filter: TopicFilter, qos: QoS) -> Result<LocalSubscription, SubscribeError> {
-        self.subscribe_with(vec![Subscription::new(filter, qos)])
+    /// That is no topic filter, it exceeds a limit of [`Config`](crate::Config), or the server has stopped.
+    pub fn subscribe<T>(&self, filter: T, qos: QoS) -> Result<LocalSubscription, SubscribeError>
+    where
+        T: TryInto<TopicFilter>,
+        SubscribeError: From<T::Error>,
+    {
+        self.subscribe_with(vec![Subscription::new(filter.try_into()?, qos)])
     }
 
     /// Subscribes in this process with several filters and all options of MQTT 5.0, into one stream.
@@ -174,43 +192,5 @@ impl Drop for Server {
     fn drop(&mut self) {
         // A panic in its thread has been printed there, and there is nobody to give it to.
         let _ = self.stop(Duration::ZERO);
-    }
-}
-
-/// The server has stopped: it was shut down, or a hook has panicked in its thread, which printed why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server has stopped: it was shut down, or one of its hooks panicked (its message is on stderr)")
-    }
-}
-
-impl std::error::Error for Stopped {}
-
-/// Why there is no subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubscribeError {
-    /// The server has stopped.
-    Stopped(Stopped),
-    /// The reason code that a client would find in SUBACK.
-    Refused(ReasonCode),
-}
-
-impl fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stopped(stopped) => stopped.fmt(f),
-            Self::Refused(reason) => write!(f, "the broker's limits do not allow the subscription: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for SubscribeError {}
-
-impl From<Stopped> for SubscribeError {
-    fn from(stopped: Stopped) -> Self {
-        Self::Stopped(stopped)
     }
 }

@@ -188,7 +188,7 @@ impl Running {
     fn publish(&self, line: TopicLine) {
         let message = Message::new(TopicName::from_static(line.topic), line.line);
         // A server that has stopped is noticed elsewhere.
-        let _stopped = self.server.publish(message);
+        let _stopped = self.server.send(message);
     }
 
     fn tell_systemd(&self, state: &str) {

@@ -3,71 +3,71 @@
 use std::{net::TcpStream, time::Duration};
 
 use mqtt_client::{Error, Options, QoS, Version};
-use mqtt_proto::{PacketType, ReasonCode};
+use mqtt_proto::ReasonCode;
 
-use super::peer::{FullServer, reserve};
-use super::{Adapter, Peer, options_for, options_for_address, quick, within};
+use super::host::Host;
+use super::peer::{FullServer, Peer, reserve};
+use super::{Adapter, options_for_address, quick, within};
 
 /// IPv4.
 ///
 /// MQTT-4.2-1, MQTT-7.1.2-1
 pub fn connects_over_ipv4(adapter: &Adapter) {
-    let peer = Peer::start();
-    passes_a_message(adapter, &peer, options_for(&peer));
+    let host = Host::start();
+    passes_a_message(adapter, &host, host.options());
 }
 
 /// IPv6.
 ///
 /// MQTT-4.2-1, MQTT-7.1.2-1
 pub fn connects_over_ipv6(adapter: &Adapter) {
-    let peer = Peer::start_v6();
-    passes_a_message(adapter, &peer, options_for(&peer));
+    let host = Host::start_v6();
+    passes_a_message(adapter, &host, host.options());
 }
 
-/// `localhost` has an address of each kind on most machines; whichever the peer does not listen on must not be the end.
+/// `localhost` has an address of each kind on most machines; whichever the broker does not listen on must not be the end.
 pub fn tries_every_address_of_a_name(adapter: &Adapter) {
-    for peer in [Peer::start(), Peer::start_v6()] {
-        let options = Options::new("localhost", peer.address().port());
-        if has_address(&peer) {
-            passes_a_message(adapter, &peer, options);
+    for host in [Host::start(), Host::start_v6()] {
+        let options = Options::new("localhost", host.address().port());
+        if has_address(&host) {
+            passes_a_message(adapter, &host, options);
         }
     }
 }
 
 /// MQTT 3.1, 3.1.1 and 5.0.
 pub fn speaks_every_version(adapter: &Adapter) {
-    let peer = Peer::start();
+    let host = Host::start();
     for version in [Version::V31, Version::V311, Version::V5] {
-        passes_a_message(adapter, &peer, options_for(&peer).version(version));
-        assert_eq!(peer.seen(|seen| seen.connects.last().map(|connect| connect.version)), Some(version));
+        passes_a_message(adapter, &host, host.options().version(version));
+        assert_eq!(host.seen(|seen| seen.connects.last().map(|connect| connect.version)), Some(version));
     }
 }
 
 /// `connect` with a URL, as in the smallest program; user name and password are in it.
 pub fn the_user_name_and_password_of_a_url_arrive(adapter: &Adapter) {
-    let peer = Peer::start();
-    let url = format!("mqtt://us%2Fer:pass%40word@{}", peer.address());
+    let host = Host::start();
+    let url = format!("mqtt://us%2Fer:pass%40word@{}", host.address());
     let options = url.parse::<Options>().expect("the URL is legal");
     let handle =
-        within("the first CONNACK or an error", (adapter.connect)(options)).expect("the peer lets everyone in");
-    let connect = peer.seen(|seen| seen.connects[0].clone());
+        within("the first CONNACK or an error", (adapter.connect)(options)).expect("the broker lets everyone in");
+    let connect = host.seen(|seen| seen.connects[0].clone());
     assert_eq!(connect.username.as_deref(), Some("us/er"));
     assert_eq!(connect.password.as_deref(), Some(&b"pass@word"[..]));
-    within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
+    within("the disconnect", handle.disconnect()).expect("the broker lets everyone out");
 }
 
 /// CONNACK with a reason is the end: the caller learns the reason, and the client does not try again.
 pub fn a_refusal_reaches_the_caller_with_its_reason(adapter: &Adapter) {
     for version in [Version::V31, Version::V311, Version::V5] {
-        let peer = Peer::start();
-        peer.refuse(ReasonCode::BAD_USER_NAME_OR_PASSWORD);
-        let error = within("the first CONNACK or an error", (adapter.connect)(options_for(&peer).version(version)))
-            .expect_err("the peer lets nobody in");
+        let host = Host::start_refusing(ReasonCode::BAD_USER_NAME_OR_PASSWORD);
+        let error = within("the first CONNACK or an error", (adapter.connect)(host.options().version(version)))
+            .expect_err("the broker lets nobody in");
         assert!(
             matches!(error, Error::Refused { reason: ReasonCode::BAD_USER_NAME_OR_PASSWORD, .. }),
             "the error says why: {error}"
         );
-        assert_eq!(peer.seen(|seen| seen.packets(PacketType::Connect)), 1, "no second try");
+        assert_eq!(host.seen(|seen| seen.connects.len()), 1, "no second try");
     }
 }
 
@@ -80,7 +80,8 @@ pub fn a_refused_connection_reaches_the_caller(adapter: &Adapter) {
     assert!(text.contains("refused"), "the error says what happened: {text}");
 }
 
-/// Nobody listens yet: with reconnecting, the client waits for the server.
+/// Nobody listens yet: with reconnecting, the client waits for the server. A scripted peer, which can listen on a port that
+/// the test has held until then.
 pub fn keeps_trying_until_the_server_is_there(adapter: &Adapter) {
     let (reserved, address) = reserve();
     let options = quick(options_for_address(address)).retry_first_connect(true);
@@ -110,30 +111,30 @@ pub fn a_connect_that_takes_too_long_is_given_up(adapter: &Adapter) {
     assert!(text.contains("time"), "the error says what happened: {text}");
 }
 
-/// A server that takes the connection and never says a word.
+/// A server that takes the connection and never says a word: a broker would answer.
 pub fn a_server_that_never_answers_connect_is_given_up(adapter: &Adapter) {
     let peer = Peer::start();
     peer.go_silent();
-    let options = options_for(&peer).reconnect(false).connect_timeout(SHORT);
+    let options = peer.options().reconnect(false).connect_timeout(SHORT);
     let error = within("the first CONNACK or an error", (adapter.connect)(options)).expect_err("the peer is silent");
     assert!(!error.to_string().is_empty());
 }
 
 /// Connects, and sees one message there and back.
-fn passes_a_message(adapter: &Adapter, peer: &Peer, options: Options) {
+fn passes_a_message(adapter: &Adapter, host: &Host, options: Options) {
     let handle = adapter.connect(options);
     let mut stream =
-        within("SUBACK", handle.subscribe("there/and/back", QoS::AtLeastOnce)).expect("the peer grants all");
-    within("PUBACK", handle.publish("there/and/back", "hello", QoS::AtLeastOnce)).expect("the peer takes all");
+        within("SUBACK", handle.subscribe("there/and/back", QoS::AtLeastOnce)).expect("the broker grants all");
+    within("PUBACK", handle.publish("there/and/back", "hello", QoS::AtLeastOnce)).expect("the broker takes all");
     let message = within("the message", stream.next()).expect("the stream goes on");
     assert_eq!(&message.payload[..], b"hello");
-    within("the disconnect", handle.disconnect()).expect("the peer lets everyone out");
-    peer.wait_for("the end of the connection", |seen| (seen.closed.len() == seen.links).then_some(()));
+    within("the disconnect", handle.disconnect()).expect("the broker lets everyone out");
+    host.wait_for("the end of the connection", |seen| (seen.ends.len() == seen.connects.len()).then_some(()));
 }
 
-/// Whether `localhost` leads to the peer at all: there are machines without IPv6 in their hosts file.
-fn has_address(peer: &Peer) -> bool {
-    TcpStream::connect(("localhost", peer.address().port())).is_ok()
+/// Whether `localhost` leads to the broker at all: there are machines without IPv6 in their hosts file.
+fn has_address(host: &Host) -> bool {
+    TcpStream::connect(("localhost", host.address().port())).is_ok()
 }
 
 /// Long enough for loopback, short enough to wait for.

@@ -1,9 +1,15 @@
-//! The connection breaks in every state of both flows of both directions, and the session goes on.
+//! The connection breaks in every state of both flows of both directions, and the session goes on. A scripted peer breaks it:
+//! a broker does not, least of all before or after a packet of the test's choice.
 
 use mqtt_client::{Options, QoS};
 use mqtt_proto::PacketType::{self, PubAck, PubComp, PubRec, PubRel, Publish};
 
-use super::{Adapter, Cut, Peer, options_for, quick, within};
+use super::{
+    Adapter,
+    host::Host,
+    peer::{Cut, Peer},
+    quick, within,
+};
 
 /// QoS 1 from client to server: all arrive.
 pub fn a_cut_loses_nothing_published_at_qos_1(adapter: &Adapter) {
@@ -45,7 +51,7 @@ pub fn a_cut_neither_loses_nor_repeats_anything_subscribed_at_qos_2(adapter: &Ad
 /// What is published while there is no connection leaves with the next one.
 pub fn what_is_published_offline_is_sent_later(adapter: &Adapter) {
     let peer = Peer::start();
-    let handle = adapter.connect(lasting(&peer));
+    let handle = adapter.connect(lasting(peer.options()));
     peer.cut();
     let tickets: Vec<_> =
         payloads().into_iter().map(|payload| handle.publish("cut/up", payload, QoS::ExactlyOnce)).collect();
@@ -61,7 +67,7 @@ pub fn what_is_published_offline_is_sent_later(adapter: &Adapter) {
 pub fn a_forgotten_session_is_made_anew(adapter: &Adapter) {
     let peer = Peer::start();
     // The session ends with its connection.
-    let handle = adapter.connect(quick(options_for(&peer)).client_id("forgotten").session_expiry(0));
+    let handle = adapter.connect(quick(peer.options()).client_id("forgotten").session_expiry(0));
     let mut stream = within("SUBACK", handle.subscribe("cut/#", QoS::AtLeastOnce)).expect("the peer grants all");
     for round in 0..3 {
         peer.cut();
@@ -77,19 +83,21 @@ pub fn a_forgotten_session_is_made_anew(adapter: &Adapter) {
 
 /// What the server has kept comes right after CONNACK, before the application can have made a stream for it.
 pub fn what_a_resumed_session_brings_waits_for_its_stream(adapter: &Adapter) {
-    let peer = Peer::start();
-    let options = || lasting(&peer).unsubscribe_on_drop(false);
+    let host = Host::start();
+    let options = || lasting(host.options()).unsubscribe_on_drop(false);
     let earlier = adapter.connect(options());
-    let stream = within("SUBACK", earlier.subscribe("cut/down", QoS::ExactlyOnce)).expect("the peer grants all");
-    within("the disconnect", earlier.disconnect()).expect("the peer lets everyone out");
+    let stream = within("SUBACK", earlier.subscribe("cut/down", QoS::ExactlyOnce)).expect("the broker grants all");
+    within("the disconnect", earlier.disconnect()).expect("the broker lets everyone out");
     drop((stream, earlier));
+    let mut kept = host.subscribe("cut/down");
     for payload in payloads() {
-        peer.publish("cut/down", payload, QoS::ExactlyOnce);
+        host.publish("cut/down", payload, QoS::ExactlyOnce);
+        within("the message that the broker keeps", kept.next()).expect("the broker runs");
     }
     let handle = adapter.connect(options());
     // It is answered behind the messages: they are here.
     let ticket = handle.publish("cut/up", "there", QoS::AtLeastOnce);
-    within("the acknowledgement", ticket).expect("the peer takes all");
+    within("the acknowledgement", ticket).expect("the broker takes all");
     let mut stream = handle.messages();
     for payload in payloads() {
         let message = within("a message that was kept", stream.next()).expect("the stream goes on");
@@ -100,7 +108,7 @@ pub fn what_a_resumed_session_brings_waits_for_its_stream(adapter: &Adapter) {
 /// Publishes through a connection that breaks at `cut`, until all is acknowledged.
 fn publish_through(adapter: &Adapter, cut: Cut, qos: QoS) -> Peer {
     let peer = Peer::start();
-    let handle = adapter.connect(lasting(&peer));
+    let handle = adapter.connect(lasting(peer.options()));
     peer.cut_at(cut);
     let tickets: Vec<_> = payloads().into_iter().map(|payload| handle.publish("cut/up", payload, qos)).collect();
     for ticket in tickets {
@@ -114,7 +122,7 @@ fn publish_through(adapter: &Adapter, cut: Cut, qos: QoS) -> Peer {
 /// Receives through a connection that breaks at `cut`, until the flow of the last message is done.
 fn receive_through(adapter: &Adapter, cut: Cut, qos: QoS) -> Vec<Vec<u8>> {
     let peer = Peer::start();
-    let handle = adapter.connect(lasting(&peer));
+    let handle = adapter.connect(lasting(peer.options()));
     let mut stream = within("SUBACK", handle.subscribe("cut/down", qos)).expect("the peer grants all");
     peer.cut_at(cut);
     for payload in payloads() {
@@ -149,6 +157,6 @@ fn payloads() -> Vec<Vec<u8>> {
 }
 
 /// A session that outlives its connections.
-fn lasting(peer: &Peer) -> Options {
-    quick(options_for(peer)).client_id("lasting").clean_start(false).session_expiry(3600)
+fn lasting(options: Options) -> Options {
+    quick(options).client_id("lasting").clean_start(false).session_expiry(3600)
 }

@@ -1,41 +1,38 @@
 //! Messages both ways, at every quality of service.
 
-use mqtt_broker::Server;
 use mqtt_client::QoS;
-use mqtt_proto::{Message, TopicName};
 
-use super::{Adapter, options_for_address, within};
+use super::{Adapter, host::Host, within};
 
 /// Publish and receive at QoS 0, 1 and 2; the ticket resolves when the flow is done.
 pub fn messages_travel_both_ways_at_every_qos(adapter: &Adapter) {
-    let server = start();
-    let handle = adapter.connect(options_for_address(server.address()));
+    let host = Host::start();
+    let handle = adapter.connect(host.options());
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        let mut stream = within("SUBACK", handle.subscribe("qos/+", qos)).expect("the server grants all");
+        let mut stream = within("SUBACK", handle.subscribe("qos/+", qos)).expect("the broker grants all");
         let payloads: Vec<String> = (0..100).map(|number| format!("{qos} {number}")).collect();
         let tickets: Vec<_> = payloads.iter().map(|payload| handle.publish("qos/up", payload.clone(), qos)).collect();
         for ticket in tickets {
-            within("the acknowledgement", ticket).expect("the server takes all");
+            within("the acknowledgement", ticket).expect("the broker takes all");
         }
         for payload in &payloads {
             let message = within("a message", stream.next()).expect("the stream goes on");
             assert_eq!(message.qos, qos);
             assert_eq!(&message.payload[..], payload.as_bytes(), "in the order of publishing");
         }
-        within("UNSUBACK", handle.unsubscribe("qos/+")).expect("the server grants all");
+        within("UNSUBACK", handle.unsubscribe("qos/+")).expect("the broker grants all");
     }
 }
 
 /// Each subscription has its own stream, and there is one of everything.
 pub fn each_stream_gets_its_own_messages(adapter: &Adapter) {
-    let server = start();
-    let handle = adapter.connect(options_for_address(server.address()));
+    let host = Host::start();
+    let handle = adapter.connect(host.options());
     let mut everything = handle.messages();
-    let mut left = within("SUBACK", handle.subscribe("left/#", QoS::AtLeastOnce)).expect("the server grants all");
-    let mut right = within("SUBACK", handle.subscribe("right/#", QoS::AtLeastOnce)).expect("the server grants all");
+    let mut left = within("SUBACK", handle.subscribe("left/#", QoS::AtLeastOnce)).expect("the broker grants all");
+    let mut right = within("SUBACK", handle.subscribe("right/#", QoS::AtLeastOnce)).expect("the broker grants all");
     for (topic, payload) in [("left/1", "l"), ("right/1", "r")] {
-        let message = Message::new(TopicName::from_static(topic), payload).with_qos(QoS::AtLeastOnce);
-        server.publish(message).expect("the server runs");
+        host.publish(topic, payload, QoS::AtLeastOnce);
     }
     for expected in ["l", "r"] {
         let message = within("a message", everything.next()).expect("the stream goes on");
@@ -49,18 +46,13 @@ pub fn each_stream_gets_its_own_messages(adapter: &Adapter) {
 ///
 /// MQTT-4.2-1, MQTT-7.1.2-1
 pub fn payloads_of_every_size_arrive_whole(adapter: &Adapter) {
-    let server = start();
-    let handle = adapter.connect(options_for_address(server.address()));
-    let mut stream = within("SUBACK", handle.subscribe("sizes", QoS::AtLeastOnce)).expect("the server grants all");
+    let host = Host::start();
+    let handle = adapter.connect(host.options());
+    let mut stream = within("SUBACK", handle.subscribe("sizes", QoS::AtLeastOnce)).expect("the broker grants all");
     for len in [0, 1, 110, 127, 128, 511, 512, 513, 16_383, 16_384, 65_535, 65_536, 2_097_151, 2_097_152] {
         let payload = super::noise(len, len as u64);
-        within("PUBACK", handle.publish("sizes", payload.clone(), QoS::AtLeastOnce)).expect("the server takes all");
+        within("PUBACK", handle.publish("sizes", payload.clone(), QoS::AtLeastOnce)).expect("the broker takes all");
         let message = within("the message", stream.next()).expect("the stream goes on");
         assert!(message.payload == payload, "{len} bytes come back as they were");
     }
-}
-
-/// The broker that users of the crates run: here the server has nothing to do but its work.
-fn start() -> Server {
-    Server::start().expect("there are ports and threads left")
 }

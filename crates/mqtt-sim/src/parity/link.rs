@@ -10,8 +10,8 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, Connection, FixedHeader, Instant, PacketType, ReasonCode, ServerEvent, SubscribeRequest, Text,
-    UnsubscribeRequest, Version,
+    Config, ConnAck, Connect, Connection, FixedHeader, Instant, PacketType, ReasonCode, ServerEvent, SubscribeRequest,
+    Text, UnsubscribeRequest, Version,
 };
 
 use super::peer::{Cut, Link, Shared, State};
@@ -27,7 +27,7 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         stream.set_nodelay(true).expect("TCP can do without delay");
         let id = state.seen.links;
         state.seen.links += 1;
-        let connection = Connection::listen(shared.now(), state.script.config.clone());
+        let connection = Connection::listen(shared.now(), Config::default());
         let link = Link { connection, stream: Arc::clone(&stream), client: None, lasting: false, leaving: false };
         state.links.insert(id, link);
         drop(state);
@@ -185,28 +185,22 @@ pub(super) fn drain(state: &mut State, now: Instant, link: &mut Link) {
 
 fn handle_connect(state: &mut State, now: Instant, link: &mut Link, connect: Connect) {
     state.seen.connects.push(connect.clone());
-    if let Some(reason) = state.script.refuse {
-        link.connection
-            .refuse(now, ConnAck::new(false, reason))
-            .expect("a CONNECT is refused once, for a legal reason");
-    } else {
-        let mut connack = ConnAck::new(false, ReasonCode::SUCCESS);
-        let mut client = connect.client_id.as_str().to_owned();
-        if client.is_empty() {
-            client = format!("assigned-{}", state.seen.connects.len());
-            if connect.version == Version::V5 {
-                let id = Text::try_from(client.clone()).expect("letters and digits");
-                connack = connack.with_assigned_client_identifier(id);
-            }
+    let mut connack = ConnAck::new(false, ReasonCode::SUCCESS);
+    let mut client = connect.client_id.as_str().to_owned();
+    if client.is_empty() {
+        client = format!("assigned-{}", state.seen.connects.len());
+        if connect.version == Version::V5 {
+            let id = Text::try_from(client.clone()).expect("letters and digits");
+            connack = connack.with_assigned_client_identifier(id);
         }
-        let session = state.resume(now, &client, connect.clean_start);
-        link.lasting = match connect.version {
-            Version::V5 => connect.properties().session_expiry_interval().is_some_and(|seconds| seconds > 0),
-            Version::V31 | Version::V311 => !connect.clean_start,
-        };
-        link.client = Some(client);
-        link.connection.accept(now, connack, session).expect("a CONNECT is accepted once, by a legal CONNACK");
     }
+    let session = state.resume(now, &client, connect.clean_start);
+    link.lasting = match connect.version {
+        Version::V5 => connect.properties().session_expiry_interval().is_some_and(|seconds| seconds > 0),
+        Version::V31 | Version::V311 => !connect.clean_start,
+    };
+    link.client = Some(client);
+    link.connection.accept(now, connack, session).expect("a CONNECT is accepted once, by a legal CONNACK");
 }
 
 fn handle_subscribe(state: &mut State, now: Instant, link: &mut Link, request: SubscribeRequest) {

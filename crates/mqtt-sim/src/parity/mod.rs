@@ -26,6 +26,7 @@ mod connecting;
 mod cutting;
 mod delivery;
 mod ending;
+mod host;
 mod link;
 mod peer;
 mod pressure;
@@ -35,7 +36,6 @@ pub use connecting::*;
 pub use cutting::*;
 pub use delivery::*;
 pub use ending::*;
-pub use peer::{Cut, Peer, Seen};
 pub use pressure::*;
 
 /// How long a scenario waits for anything before it fails.
@@ -202,11 +202,7 @@ impl Wake for Alarm {
     }
 }
 
-/// A client for `peer`, all else by default.
-fn options_for(peer: &Peer) -> Options {
-    options_for_address(peer.address())
-}
-
+/// A client for the server there, all else by default.
 fn options_for_address(address: SocketAddr) -> Options {
     Options::new(address.ip().to_string(), address.port())
 }

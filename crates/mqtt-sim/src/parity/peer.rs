@@ -1,4 +1,5 @@
-//! A small server for tests: it keeps sessions, routes by filter, and misbehaves on request.
+//! A scripted server, for what a broker does not do on request: cut a connection at a packet, go deaf or silent, hang up, and
+//! count packets and bytes. It keeps sessions and routes by filter. Every other scenario has our broker (`host.rs`).
 //!
 //! All protocol state sits behind one mutex and one condition variable: each link has a thread that reads and one that
 //! writes (`link.rs`), and a test waits for what the peer has seen by [`Peer::wait_for`]. It is a test peer: it keeps
@@ -6,24 +7,23 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant as Clock},
 };
 
 use bytes::Bytes;
+use mqtt_client::Options;
 use mqtt_proto::{
-    Closed, Config, Connect, Connection, Instant, Message, PacketType, QoS, ReasonCode, Server, Session, TopicFilter,
-    TopicName,
+    Closed, Connect, Connection, Instant, Message, PacketType, QoS, Server, Session, TopicFilter, TopicName,
 };
-
 use socket2::{Domain, Socket, Type};
 
-use super::{PATIENCE, link};
+use super::{PATIENCE, link, options_for_address};
 
 /// A server on loopback, on a port that the system chose. Dropping it aborts its connections.
-pub struct Peer {
+pub(super) struct Peer {
     shared: Arc<Shared>,
     address: SocketAddr,
     acceptor: Option<JoinHandle<()>>,
@@ -31,20 +31,12 @@ pub struct Peer {
 
 impl Peer {
     /// Listens on 127.0.0.1.
-    #[must_use]
-    pub fn start() -> Self {
-        Self::start_with(bound(Ipv4Addr::LOCALHOST.into()))
-    }
-
-    /// Listens on ::1.
-    #[must_use]
-    pub fn start_v6() -> Self {
-        Self::start_with(bound(Ipv6Addr::LOCALHOST.into()))
+    pub(super) fn start() -> Self {
+        Self::start_with(bound())
     }
 
     /// Listens on a socket that is bound and does not listen yet.
-    #[must_use]
-    pub fn start_with(socket: Socket) -> Self {
+    pub(super) fn start_with(socket: Socket) -> Self {
         socket.listen(128).expect("a bound socket can listen");
         let listener = TcpListener::from(socket);
         let address = listener.local_addr().expect("a listener has an address");
@@ -56,29 +48,18 @@ impl Peer {
         Self { shared, address, acceptor: Some(acceptor) }
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Answers every CONNECT from now on with `reason`; [`ReasonCode::SUCCESS`] lets clients in again.
-    pub fn refuse(&self, reason: ReasonCode) {
-        self.shared.lock().script.refuse = (reason != ReasonCode::SUCCESS).then_some(reason);
-    }
-
-    /// What connections that start from now on allow.
-    pub fn set_config(&self, config: Config) {
-        self.shared.lock().script.config = config;
+    /// For a client of this server, all else by default.
+    pub(super) fn options(&self) -> Options {
+        options_for_address(self.address)
     }
 
     /// Aborts the connection when it gets to `cut`; once. Several cuts happen one after the other.
-    pub fn cut_at(&self, cut: Cut) {
+    pub(super) fn cut_at(&self, cut: Cut) {
         self.shared.lock().script.cuts.push_back(cut);
     }
 
     /// Aborts every connection now.
-    pub fn cut(&self) {
+    pub(super) fn cut(&self) {
         let now = self.shared.now();
         let mut state = self.shared.lock();
         for id in state.links.keys().copied().collect::<Vec<_>>() {
@@ -88,25 +69,25 @@ impl Peer {
     }
 
     /// Ends every connection once all is sent, without a DISCONNECT.
-    pub fn hang_up(&self) {
+    pub(super) fn hang_up(&self) {
         self.shared.lock().links.values_mut().for_each(|link| link.leaving = true);
         self.shared.changed.notify_all();
     }
 
     /// Reads nothing more, so that clients' bytes pile up in the network, until [`Peer::listen_again`].
-    pub fn go_deaf(&self) {
+    pub(super) fn go_deaf(&self) {
         self.shared.lock().script.deaf = true;
     }
 
     /// Neither reads nor writes nor closes: what a machine that lost its power looks like.
-    pub fn go_silent(&self) {
+    pub(super) fn go_silent(&self) {
         let mut state = self.shared.lock();
         state.script.deaf = true;
         state.script.mute = true;
     }
 
     /// Ends [`Peer::go_deaf`] and [`Peer::go_silent`].
-    pub fn listen_again(&self) {
+    pub(super) fn listen_again(&self) {
         let mut state = self.shared.lock();
         state.script.deaf = false;
         state.script.mute = false;
@@ -115,7 +96,7 @@ impl Peer {
     }
 
     /// Sends a message to every client that has subscribed to its topic, at most at the QoS that it asked for.
-    pub fn publish(&self, topic: &'static str, payload: impl Into<Bytes>, qos: QoS) {
+    pub(super) fn publish(&self, topic: &'static str, payload: impl Into<Bytes>, qos: QoS) {
         let topic = TopicName::from_static(topic);
         let message = Message::new(topic, payload).with_qos(qos);
         self.shared.lock().route(self.shared.now(), &message);
@@ -127,7 +108,7 @@ impl Peer {
     /// # Panics
     ///
     /// After [`PATIENCE`], saying `what` did not happen and what did.
-    pub fn wait_for<T>(&self, what: &str, mut condition: impl FnMut(&Seen) -> Option<T>) -> T {
+    pub(super) fn wait_for<T>(&self, what: &str, mut condition: impl FnMut(&Seen) -> Option<T>) -> T {
         let deadline = Clock::now() + PATIENCE;
         let mut state = self.shared.lock();
         loop {
@@ -141,22 +122,22 @@ impl Peer {
     }
 
     /// Looks at what the peer has seen so far.
-    pub fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+    pub(super) fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
         look(&self.shared.lock().seen)
     }
 }
 
 /// A socket on a port of loopback that is ours alone, and that refuses connections until it listens.
-pub(super) fn bound(ip: IpAddr) -> Socket {
-    let address = SocketAddr::new(ip, 0);
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("there are sockets left");
+fn bound() -> Socket {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets left");
     socket.bind(&address.into()).expect("there are ports left");
     socket
 }
 
 /// A port of ours that nobody listens on.
 pub(super) fn reserve() -> (Socket, SocketAddr) {
-    let socket = bound(Ipv4Addr::LOCALHOST.into());
+    let socket = bound();
     let address = socket.local_addr().expect("a bound socket has an address");
     (socket, address.as_socket().expect("it is an IPv4 socket"))
 }
@@ -195,7 +176,7 @@ impl Drop for Peer {
 
 /// A moment in the traffic of a connection, at which the peer aborts it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cut {
+pub(super) enum Cut {
     /// The packet left the client and is lost.
     BeforeReading(PacketType),
     /// All that led to the packet happened in the peer; the packet is lost.
@@ -206,32 +187,30 @@ pub enum Cut {
 
 /// What the peer has seen since it started.
 #[derive(Default)]
-pub struct Seen {
-    /// Every CONNECT, also the refused ones.
-    pub connects: Vec<Connect>,
+pub(super) struct Seen {
+    /// Every CONNECT.
+    pub(super) connects: Vec<Connect>,
     /// Every message that clients published, in order of arrival.
-    pub messages: Vec<Message>,
+    pub(super) messages: Vec<Message>,
     /// How each connection ended.
-    pub closed: Vec<Closed>,
+    pub(super) closed: Vec<Closed>,
     /// Connections accepted.
-    pub links: usize,
+    pub(super) links: usize,
     /// The cuts that have happened.
-    pub cuts: Vec<Cut>,
+    pub(super) cuts: Vec<Cut>,
     /// Bytes that the network took from the peer.
-    pub written: u64,
+    pub(super) written: u64,
     packets: [usize; 16],
 }
 
 impl Seen {
     /// How many packets of this type came in.
-    #[must_use]
-    pub fn packets(&self, kind: PacketType) -> usize {
+    pub(super) fn packets(&self, kind: PacketType) -> usize {
         self.packets[kind as usize]
     }
 
     /// How many messages with this payload came in.
-    #[must_use]
-    pub fn count(&self, payload: &[u8]) -> usize {
+    pub(super) fn count(&self, payload: &[u8]) -> usize {
         self.messages.iter().filter(|message| message.payload == payload).count()
     }
 
@@ -288,8 +267,6 @@ pub(super) struct State {
 
 #[derive(Default)]
 pub(super) struct Script {
-    pub(super) refuse: Option<ReasonCode>,
-    pub(super) config: Config,
     pub(super) cuts: VecDeque<Cut>,
     pub(super) deaf: bool,
     pub(super) mute: bool,

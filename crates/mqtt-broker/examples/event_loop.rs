@@ -1,6 +1,6 @@
 //! The state machine in an event loop of one's own: one thread, one socket, no adapter, no runtime.
 //!
-//! `cargo run -p mqtt-proto --example event_loop -- localhost:1883`
+//! `cargo run -p mqtt-broker --example event_loop`: the loop needs `mqtt-proto` alone, the example brings its broker.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -69,7 +69,8 @@ pub(crate) fn run(mut socket: TcpStream, mut on_message: impl FnMut(&Message) ->
 }
 
 fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "localhost:1883".into());
+    let broker = mqtt_broker::Server::start().map_err(io::Error::other)?; // unless you name another: localhost:1883
+    let address = std::env::args().nth(1).unwrap_or_else(|| broker.address().to_string());
     run(TcpStream::connect(address)?, |message| {
         println!("{}: {}", message.topic, String::from_utf8_lossy(&message.payload));
         false
