@@ -5,8 +5,6 @@
 mod allocations;
 #[path = "connection.rs"]
 mod connection;
-#[path = "constant_time.rs"]
-mod constant_time;
 #[path = "corpora.rs"]
 mod corpora;
 #[path = "../../mqtt-proto/tests/journal.rs"]
