@@ -77,7 +77,7 @@ fn churn(criterion: &mut Criterion) {
 
 /// One step of a cursor among a hundred thousand retained messages.
 fn retained(criterion: &mut Criterion) {
-    let mut retained = Retained::new(RetainedLimits::default());
+    let mut retained = Retained::new(1, RetainedLimits::default());
     for n in 0..100_000 {
         let topic = TopicName::try_from(format!("building/{}/room/{}", n / 10, n % 10)).unwrap();
         retained.insert(Instant::ZERO, &Message::new(topic, "21.5")).unwrap();

@@ -103,15 +103,17 @@ mod hub;
 pub mod router;
 #[cfg(feature = "tokio")]
 mod server;
+mod slab;
 
 pub use broker::{
-    Action, AuthPhase, AuthRequest, AuthStep, Broker, ClientInfo, Config, DropReason, Notice, OpenError, Origin,
-    Outgoing, Peer, Policy, Ticket,
+    Action, AuthPhase, AuthRequest, AuthStep, Broker, ClientInfo, Config, DropReason, Gone, ListenerConfig, Notice,
+    OpenError, Origin, Outgoing, Peer, Policy, Ticket,
 };
 pub use hub::Hub;
 /// What hooks and the server's methods speak of.
 pub use mqtt_proto::{
-    Connect, Message, Properties, QoS, ReasonCode, Subscription, Text, TopicFilter, TopicName, Version, Will,
+    Connect, Message, Properties, ProtocolError, QoS, ReasonCode, Subscription, Text, TopicFilter, TopicName, Version,
+    Will,
 };
 #[cfg(feature = "tokio")]
 pub use server::{

@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use mqtt_broker::{ClientInfo, Config, Listener, Notice, Policy, Server, Stopped, SubscribeError};
+use mqtt_broker::{
+    ClientInfo, Config, Listener, ListenerConfig, Notice, Policy, PublishError, Server, Stopped, SubscribeError,
+};
 use mqtt_proto::{Connect, FixedHeader, Message, QoS, ReasonCode, Subscription, TopicName};
 use mqtt_tokio::Options;
 
@@ -83,6 +85,32 @@ fn retained_messages_come_first_and_a_dropped_subscription_is_gone() {
     drop(state);
     let mut again = server.subscribe("state", QoS::AtLeastOnce).unwrap();
     assert_eq!(again.next().wait().unwrap().payload, "up");
+}
+
+#[test]
+fn a_message_for_whose_retention_there_is_no_room_is_refused() {
+    let server = Server::builder().config(Config { maximum_retained_messages: 1, ..quiet() }).start().unwrap();
+    let mut all = server.subscribe("#", QoS::AtMostOnce).unwrap();
+    server.send(message("one", "kept").with_retain(true)).unwrap();
+    let refused = server.send(message("two", "lost").with_retain(true));
+    assert_eq!(refused, Err(PublishError::Refused(ReasonCode::QUOTA_EXCEEDED)));
+    server.send(message("three", "not kept")).unwrap();
+    let topics = [all.next().wait().unwrap(), all.next().wait().unwrap()].map(|message| message.topic.to_string());
+    assert_eq!(topics, ["one", "three"]);
+}
+
+#[test]
+fn each_listener_has_settings_of_its_own() {
+    let own = ListenerConfig { allow_empty_client_id: Some(false), ..ListenerConfig::default() };
+    let server = Server::builder().listen("127.0.0.1:0").listen(Listener::tcp("127.0.0.1:0").config(own));
+    let server = server.config(quiet()).start().unwrap();
+    for (address, answer) in server.addresses().iter().zip([[0x20, 2, 0, 0], [0x20, 2, 0, 2]]) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0").unwrap();
+        let mut connack = [0; 4];
+        stream.read_exact(&mut connack).unwrap();
+        assert_eq!(connack, answer, "{address}");
+    }
 }
 
 fn quiet() -> Config {
@@ -196,7 +224,7 @@ fn a_hook_that_panics_ends_the_server_and_nobody_waits_for_ever() {
     culprit.write_all(b"\x30\x03\0\x01t").unwrap();
     while all.next().wait().is_some() {}
     assert!(is_closed(&culprit) && is_closed(&bystander));
-    assert_eq!(server.send(message("t", "x")), Err(Stopped));
+    assert_eq!(server.send(message("t", "x")), Err(PublishError::Stopped(Stopped)));
     assert_eq!(server.reload(()), Err(Stopped));
     assert!(server.subscribe("#", QoS::AtMostOnce).is_err());
     assert_eq!(server.shut_down(), Err(Stopped));

@@ -27,6 +27,12 @@ impl ListenerAccess {
             (Some(_), None) | (None, _) => self.allow_anonymous,
         }
     }
+
+    /// What the rules say, of whomever.
+    fn allows(&self, client: &ClientInfo, access: Access, message: &Message) -> bool {
+        let (user, id) = (name(client), client.client_id.as_str());
+        self.acl.as_ref().is_none_or(|acl| acl.allows(user, id, access, message.topic.as_str()))
+    }
 }
 
 /// A [`Policy`] that holds each listener's clients to its files.
@@ -44,20 +50,30 @@ pub struct AccessPolicy {
     listeners: Vec<ListenerAccess>,
     /// What the clients that are connected now were let in by.
     previous: Option<Vec<ListenerAccess>>,
+    checks_retain_source: bool,
 }
 
 impl AccessPolicy {
     /// A policy for a broker without clients, by [`Origin::listener`](crate::Origin::listener).
     #[must_use]
     pub fn new(listeners: Vec<ListenerAccess>) -> Self {
-        Self { listeners, previous: None }
+        Self { listeners, previous: None, checks_retain_source: true }
     }
 
     /// A policy that takes the place of the one made of `previous`: users who are gone or whose password is another now
     /// are no longer [welcome](Policy::is_welcome).
     #[must_use]
     pub fn replacing(previous: Vec<ListenerAccess>, listeners: Vec<ListenerAccess>) -> Self {
-        Self { listeners, previous: Some(previous) }
+        Self { listeners, previous: Some(previous), checks_retain_source: true }
+    }
+
+    /// Whether retained messages are kept from new subscriptions once the rules no longer let their publisher write there.
+    /// Default: true, as for Mosquitto's `check_retain_source`. Only the rules are asked, so that the messages of a user who is
+    /// gone from the password file alone stay.
+    #[must_use]
+    pub fn check_retain_source(mut self, checks: bool) -> Self {
+        self.checks_retain_source = checks;
+        self
     }
 
     fn of(&self, client: &ClientInfo) -> Option<&ListenerAccess> {
@@ -65,12 +81,7 @@ impl AccessPolicy {
     }
 
     fn allows(&self, client: &ClientInfo, access: Access, message: &Message) -> bool {
-        let name = name(client);
-        self.of(client).is_some_and(|listener| {
-            let acl = listener.acl.as_ref();
-            listener.knows(name)
-                && acl.is_none_or(|acl| acl.allows(name, client.client_id.as_str(), access, message.topic.as_str()))
-        })
+        self.of(client).is_some_and(|listener| listener.knows(name(client)) && listener.allows(client, access, message))
     }
 }
 
@@ -93,6 +104,11 @@ impl Policy for AccessPolicy {
 
     fn deliver(&mut self, client: &ClientInfo, message: &Message) -> bool {
         self.allows(client, Access::Read, message)
+    }
+
+    fn may_retain(&mut self, publisher: &ClientInfo, message: &Message) -> bool {
+        !self.checks_retain_source
+            || self.of(publisher).is_some_and(|listener| listener.allows(publisher, Access::Write, message))
     }
 
     fn is_welcome(&mut self, client: &ClientInfo) -> bool {
@@ -187,6 +203,19 @@ mod tests {
             AccessPolicy::new(vec![ListenerAccess { allow_anonymous: true, passwords: None, acl: acl("") }]);
         assert_eq!(policy.publish(&client(None, 0), &message("a")), NO);
         assert!(!policy.deliver(&client(None, 0), &message("a")));
+    }
+
+    #[test]
+    fn what_was_retained_is_kept_back_once_the_rules_deny_it_unless_nobody_checks() {
+        let listeners =
+            |rules| vec![ListenerAccess { allow_anonymous: false, passwords: passwords(&[]), acl: acl(rules) }];
+        let mut policy = AccessPolicy::new(listeners("user anna\ntopic write a\ntopic read b"));
+        assert!(policy.may_retain(&client(Some("anna"), 0), &message("a")), "the password file is not asked");
+        assert!(!policy.may_retain(&client(Some("anna"), 0), &message("b")));
+        assert!(!policy.may_retain(&client(None, 0), &message("a")));
+        assert!(!policy.may_retain(&client(Some("anna"), 1), &message("a")), "there is no such listener");
+        let mut policy = AccessPolicy::replacing(listeners(""), listeners("")).check_retain_source(false);
+        assert!(policy.may_retain(&client(Some("anna"), 0), &message("a")));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use mqtt_proto::{
-    Ack, Auth, ConnAck, Disconnect, ReasonCode, Session, SubscribeRequest, Text, TopicFilter, TopicName,
+    Ack, Auth, ConnAck, Disconnect, ProtocolError, ReasonCode, Session, SubscribeRequest, Text, TopicFilter, TopicName,
     UnsubscribeRequest,
 };
 
@@ -141,6 +141,8 @@ pub enum Notice {
         peer: Option<Peer>,
         /// Its identifier.
         client_id: Text,
+        /// Why, for programs.
+        reason: Gone,
         /// Why, in words.
         why: String,
     },
@@ -190,6 +192,33 @@ pub enum Notice {
         /// Why.
         why: DropReason,
     },
+    /// A listener could not accept connections, most likely for want of file descriptors. It goes on trying. Told by a
+    /// [`Server`](crate::Server), for each socket at most once in ten seconds.
+    AcceptFailed {
+        /// [`Origin::listener`].
+        listener: u32,
+        /// What the system said.
+        why: String,
+        /// How often it has failed since this was told the last time.
+        failures: u64,
+    },
+}
+
+/// Why a client is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gone {
+    /// It said DISCONNECT, with this reason; in 3.x always 0x00.
+    Client(ReasonCode),
+    /// The broker sent it away, and said this if it speaks 5.0: a newer connection has its session (0x8E), it is not welcome
+    /// any more (0x87), the broker shuts down (0x8B).
+    Broker(ReasonCode),
+    /// It broke the protocol.
+    ProtocolError(ProtocolError),
+    /// It was silent for too long.
+    TimedOut,
+    /// The transport ended without a DISCONNECT.
+    Transport,
 }
 
 /// Why a message was dropped.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mqtt_proto::{Connect, Instant, QoS, Session, Subscription, SubscriptionId, Token, TopicFilter, Will};
+use mqtt_proto::{Connect, Instant, QoS, ReasonCode, Session, Subscription, SubscriptionId, Token, TopicFilter, Will};
 
 use super::action::{Origin, Peer};
 use super::deliver::Outgoing;
@@ -17,6 +17,8 @@ pub(crate) struct Client {
     pub(crate) link: Link,
     /// The link that waits for this client's session.
     pub(crate) successor: Option<Peer>,
+    /// What its connection was told to go with.
+    pub(crate) sent_away: Option<ReasonCode>,
     /// Seconds that the session outlives the connection; `u32::MAX` is for ever.
     pub(crate) expiry: u32,
     pub(crate) will: Option<Will>,
@@ -88,6 +90,7 @@ impl Client {
             info,
             link,
             successor: None,
+            sent_away: None,
             expiry: 0,
             will: None,
             subscriptions: BTreeMap::new(),

@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use mqtt_proto::{QoS, Text};
 
+use crate::router::RetainedLimits;
+
 /// Limits and habits of a [`Broker`](crate::Broker).
 ///
 /// A plain number is a limit, and 0 means none of it; what may be unlimited is an `Option`.
@@ -40,6 +42,13 @@ pub struct Config {
     pub maximum_retained_messages: usize,
     /// Bytes of topics, payloads and properties of retained messages, as above. Default: 256 MiB.
     pub maximum_retained_bytes: usize,
+    /// Retained messages of one client, so that one leaves room for others; one more is refused with 0x97, and not delivered
+    /// either. A message counts for whoever published it last, by client identifier, user name and listener, for as long as it
+    /// is retained: a session that ends takes nothing with it. Clients that may choose their identifier can use up the room
+    /// of many. Default: 10,000. Counting costs some 140 bytes and its names for each client that has such messages.
+    pub maximum_retained_messages_per_client: usize,
+    /// Bytes of topics, payloads and properties of one client's retained messages and of its names, as above. Default: 32 MiB.
+    pub maximum_retained_bytes_per_client: usize,
     /// Receive Maximum: unfinished messages of QoS 1 and 2 that a client may have. Default: 1,000. Each costs some 150 bytes.
     pub receive_maximum: NonZeroU16,
     /// Messages of QoS 1 and 2 that a 5.0 client may have unfinished beyond its Receive Maximum, for clients in use that do not
@@ -79,9 +88,25 @@ pub struct Config {
     pub status_interval: Duration,
     /// [`Notice`](crate::Notice)s that wait to be polled; more are not kept. Default: 0, which turns them off.
     pub maximum_notices: usize,
+    /// What listeners have of their own, by [`Origin::listener`](crate::Origin::listener); one beyond the end has nothing. A
+    /// [`Server`](crate::Server) takes it from its listeners. Default: empty.
+    pub listeners: Vec<ListenerConfig>,
     /// What the choice among members of a share group, assigned identifiers and the router's hash are drawn from. Who knows
     /// it can foresee them. Default: 0, for which a [`Server`](crate::Server) draws one; the pure broker takes it as it is.
     pub seed: u64,
+}
+
+/// What holds for the clients of one listener in place of what [`Config`] says. Default: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// [`Config::maximum_qos`].
+    pub maximum_qos: Option<QoS>,
+    /// [`Config::topic_alias_maximum`].
+    pub topic_alias_maximum: Option<u16>,
+    /// [`Config::allow_empty_client_id`].
+    pub allow_empty_client_id: Option<bool>,
+    /// [`Config::assigned_id_prefix`].
+    pub assigned_id_prefix: Option<Text>,
 }
 
 impl Default for Config {
@@ -99,6 +124,8 @@ impl Default for Config {
             queue_qos0: false,
             maximum_retained_messages: 100_000,
             maximum_retained_bytes: 256 << 20,
+            maximum_retained_messages_per_client: 10_000,
+            maximum_retained_bytes_per_client: 32 << 20,
             receive_maximum: NonZeroU16::new(1_000).unwrap_or(NonZeroU16::MAX),
             receive_tolerance: 0,
             maximum_inflight: NonZeroU16::new(100).unwrap_or(NonZeroU16::MAX),
@@ -115,25 +142,54 @@ impl Default for Config {
             response_information: Some(Text::from_static("response/")),
             status_interval: Duration::from_secs(10),
             maximum_notices: 0,
+            listeners: Vec::new(),
             seed: 0,
         }
     }
 }
 
 impl Config {
-    /// What each [`Connection<Server>`](mqtt_proto::Connection) of this broker is to be made with.
+    /// What a [`Connection<Server>`](mqtt_proto::Connection) of this broker is to be made with, if it comes from this listener:
+    /// [`Origin::listener`](crate::Origin::listener).
     #[must_use]
-    pub fn connection(&self) -> mqtt_proto::Config {
+    pub fn connection(&self, listener: u32) -> mqtt_proto::Config {
+        let own = self.listener(listener);
         mqtt_proto::Config {
             handshake_timeout: self.connect_timeout,
             receive_maximum: self.receive_maximum,
             receive_tolerance: self.receive_tolerance,
             send_maximum: self.maximum_inflight,
             maximum_packet_size: self.maximum_packet_size,
-            topic_alias_maximum: self.topic_alias_maximum,
+            topic_alias_maximum: own.and_then(|own| own.topic_alias_maximum).unwrap_or(self.topic_alias_maximum),
             retain_available: self.retain_available,
-            maximum_qos: self.maximum_qos,
+            maximum_qos: self.maximum_qos(listener),
             ..mqtt_proto::Config::default()
         }
+    }
+
+    pub(super) fn maximum_qos(&self, listener: u32) -> QoS {
+        self.listener(listener).and_then(|own| own.maximum_qos).unwrap_or(self.maximum_qos)
+    }
+
+    pub(super) fn allows_empty_client_id(&self, listener: u32) -> bool {
+        self.listener(listener).and_then(|own| own.allow_empty_client_id).unwrap_or(self.allow_empty_client_id)
+    }
+
+    pub(super) fn assigned_id_prefix(&self, listener: u32) -> &Text {
+        let own = self.listener(listener).and_then(|own| own.assigned_id_prefix.as_ref());
+        own.unwrap_or(&self.assigned_id_prefix)
+    }
+
+    pub(super) fn retained_limits(&self) -> RetainedLimits {
+        RetainedLimits {
+            messages: self.maximum_retained_messages,
+            bytes: self.maximum_retained_bytes,
+            messages_of_one: self.maximum_retained_messages_per_client,
+            bytes_of_one: self.maximum_retained_bytes_per_client,
+        }
+    }
+
+    fn listener(&self, listener: u32) -> Option<&ListenerConfig> {
+        self.listeners.get(usize::try_from(listener).ok()?)
     }
 }

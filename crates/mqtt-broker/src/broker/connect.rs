@@ -73,10 +73,11 @@ impl Broker {
             return self.refuse(peer, &candidate, ReasonCode::SERVER_UNAVAILABLE);
         }
         if is_assigned {
-            if !self.config.allow_empty_client_id {
+            let listener = candidate.info.origin.listener;
+            if !self.config.allows_empty_client_id(listener) {
                 return self.refuse(peer, &candidate, NO_ID);
             }
-            candidate.info.client_id = self.unused_id();
+            candidate.info.client_id = self.unused_id(listener);
         }
         if !self.allows_keep_alive(&candidate.connect) {
             return self.refuse(peer, &candidate, KEEP_ALIVE);
@@ -167,6 +168,7 @@ impl Broker {
         let is_open = matches!(client.link, Link::Open(_));
         client.link = Link::Leaving(previous);
         let superseded = client.successor.replace(peer);
+        client.sent_away.get_or_insert(ReasonCode::SESSION_TAKEN_OVER);
         if let Some(link) = self.links.get_mut(&peer) {
             link.stage = Stage::Waiting(candidate);
         }
@@ -302,9 +304,9 @@ impl Broker {
     }
 
     /// An identifier that nobody has.
-    fn unused_id(&mut self) -> Text {
+    fn unused_id(&mut self, listener: u32) -> Text {
         loop {
-            let id = format!("{}{:016x}", self.config.assigned_id_prefix, self.random.next_public());
+            let id = format!("{}{:016x}", self.config.assigned_id_prefix(listener), self.random.next_public());
             let id = Text::try_from(id).unwrap_or_default();
             if !self.ids.contains_key(&id) {
                 return id;

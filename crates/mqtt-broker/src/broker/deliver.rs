@@ -205,7 +205,9 @@ impl Broker {
             };
             let message = stored.message();
             let lifetime = Lifetime::new(stored.received(), message);
-            if lifetime.has_passed(now) || !self.policy.deliver(&client.info, message) {
+            let publisher = retained.owner(stored);
+            let is_rightful = publisher.is_none_or(|publisher| self.policy.may_retain(publisher, message));
+            if lifetime.has_passed(now) || !is_rightful || !self.policy.deliver(&client.info, message) {
                 continue;
             }
             let mut message = message.clone();

@@ -6,9 +6,9 @@
 
 use core::time::Duration;
 
-use mqtt_proto::{Closed, Disconnect, Instant, ReasonCode, Session};
+use mqtt_proto::{Closed, Disconnect, Instant, ReasonCode, Session, Text};
 
-use super::action::{Action, Notice, Peer};
+use super::action::{Action, Gone, Notice, Peer};
 use super::client::{Candidate, Client, Link, Stage};
 use super::timer::Timer;
 use super::{Broker, PRESENT};
@@ -30,7 +30,7 @@ impl Broker {
                 client.will = None;
             }
         }
-        let client_id = client.info.client_id.clone();
+        let (client_id, sent_away) = (client.info.client_id.clone(), client.sent_away.take());
         self.move_from_away(now, key);
         if !keeps_qos0 {
             self.drop_qos0(key);
@@ -38,12 +38,12 @@ impl Broker {
         match self.take_successor(key) {
             Some((successor, candidate)) => {
                 self.hand_over(now, key, &candidate);
-                self.notice(|| disconnected(peer, client_id, closed));
+                self.notice(|| disconnected(peer, client_id, closed, sent_away));
                 self.let_in(now, successor, &candidate);
             }
             None => {
                 self.stay_away(now, key);
-                self.notice(|| disconnected(peer, client_id, closed));
+                self.notice(|| disconnected(peer, client_id, closed, sent_away));
             }
         }
     }
@@ -156,10 +156,25 @@ impl Broker {
         client.link = Link::Leaving(peer);
         let is_sayable = matches!(reason.0, 0x80..=0x83 | 0x87 | 0x89 | 0x8B | 0x8D..=0x90 | 0x93..=0xA2);
         let reason = if is_sayable { reason } else { ReasonCode::NOT_AUTHORIZED };
+        client.sent_away = Some(reason);
         self.act(peer, Action::Disconnect(Disconnect::new(reason)));
     }
 }
 
-fn disconnected(peer: Option<Peer>, client_id: mqtt_proto::Text, closed: &Closed) -> Notice {
-    Notice::Disconnected { peer, client_id, why: closed.to_string() }
+fn disconnected(peer: Option<Peer>, client_id: Text, closed: &Closed, sent_away: Option<ReasonCode>) -> Notice {
+    let (reason, why) = match closed {
+        Closed::Local | Closed::Refused(_) => {
+            let reason = sent_away.unwrap_or(ReasonCode::SUCCESS);
+            (Gone::Broker(reason), format!("sent away: {reason}"))
+        }
+        Closed::Remote(disconnect) => (Gone::Client(disconnect.reason), closed.to_string()),
+        Closed::ProtocolError(error) => (Gone::ProtocolError(*error), closed.to_string()),
+        Closed::TimedOut(_) => (Gone::TimedOut, closed.to_string()),
+        // The transport may end before the client has read why.
+        Closed::Eof => match sent_away {
+            Some(reason) => (Gone::Broker(reason), format!("sent away: {reason}")),
+            None => (Gone::Transport, closed.to_string()),
+        },
+    };
+    Notice::Disconnected { peer, client_id, reason, why }
 }

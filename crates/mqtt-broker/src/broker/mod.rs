@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::router::{Matches, Retained, RetainedLimits, Router};
+use crate::slab::Slab;
 use mqtt_proto::{Closed, Instant, ServerEvent, Session, Text, TopicName};
 
 mod action;
@@ -26,20 +27,18 @@ mod queue;
 mod random;
 mod review;
 mod share;
-mod slab;
 mod status;
 mod store;
 mod subscribe;
 mod timer;
 
-pub use action::{Action, DropReason, Notice, OpenError, Origin, Peer};
-pub use config::Config;
+pub use action::{Action, DropReason, Gone, Notice, OpenError, Origin, Peer};
+pub use config::{Config, ListenerConfig};
 pub use deliver::{Outgoing, Ticket};
 pub use policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo, Policy};
 
 use client::{Client, LinkState, Stage};
 use random::Random;
-use slab::Slab;
 use status::{Counts, Status};
 use store::Store;
 use timer::{Timer, Timers};
@@ -90,10 +89,7 @@ impl Broker {
             ids: BTreeMap::new(),
             away: BTreeSet::new(),
             router: Router::new(config.seed),
-            retained: Retained::new(RetainedLimits {
-                messages: config.maximum_retained_messages,
-                bytes: config.maximum_retained_bytes,
-            }),
+            retained: Retained::new(config.seed, config.retained_limits()),
             store: Store::default(),
             timers: Timers::default(),
             random: Random::new(config.seed),
@@ -102,7 +98,7 @@ impl Broker {
             matches: Matches::default(),
             counts: Counts::default(),
             status: Status::default(),
-            status_values: Retained::new(RetainedLimits { messages: usize::MAX, bytes: usize::MAX }),
+            status_values: Retained::new(config.seed, RetainedLimits::NONE),
             is_shutting_down: false,
             config,
         }

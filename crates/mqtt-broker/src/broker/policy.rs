@@ -73,8 +73,9 @@ pub trait Policy: Send {
 
     /// A client publishes. A will is asked for twice: at CONNECT (which is refused then) and when it is due.
     ///
-    /// A message that was retained rightly stays when its publisher loses the right. To take it away, publish an empty one
-    /// with [`Broker::publish`](crate::Broker::publish); who gets it is [`deliver`](Self::deliver)'s to say.
+    /// A message that was retained rightly stays when its publisher loses the right; whether it goes to new subscriptions then
+    /// is [`may_retain`](Self::may_retain)'s to say. To take it away, publish an empty one with
+    /// [`Broker::publish`](crate::Broker::publish).
     ///
     /// # Errors
     ///
@@ -100,6 +101,14 @@ pub trait Policy: Send {
     /// in between.
     fn deliver(&mut self, client: &ClientInfo, message: &Message) -> bool {
         let (_, _) = (client, message);
+        true
+    }
+
+    /// Whether a message that this client has retained goes to a new subscription still: asked before each delivery of a
+    /// retained message, of whoever published it last. It may be long gone, so its address is not known. Not asked about
+    /// what the server has published itself.
+    fn may_retain(&mut self, publisher: &ClientInfo, message: &Message) -> bool {
+        let (_, _) = (publisher, message);
         true
     }
 

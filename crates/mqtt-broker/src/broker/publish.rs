@@ -56,7 +56,8 @@ impl From<ReasonCode> for Refusal {
 }
 
 impl Broker {
-    /// Publishes on the server's own behalf; no hook is asked. Returns whether anybody subscribes to it.
+    /// Publishes on the server's own behalf; no hook is asked, and what is retained counts for no client. Returns whether
+    /// anybody subscribes to it.
     ///
     /// # Errors
     ///
@@ -107,9 +108,14 @@ impl Broker {
     /// Retains a message if it is to be, and gives it to all who subscribe to it. Whether anybody does.
     fn distribute(&mut self, now: Instant, publisher: Option<u32>, message: Message) -> Result<bool, Refusal> {
         if message.retain && self.config.retain_available {
-            if let Err(Full) = self.retained.insert(now, &message) {
-                self.dropped(publisher, message.topic, DropReason::Refused(RETAINED_FULL.reason));
-                return Err(RETAINED_FULL);
+            let owner = publisher.and_then(|key| self.clients.get(key)).map(|client| &client.info);
+            if let Err(full) = self.retained.insert_of(now, &message, owner) {
+                let refusal = match full {
+                    Full::Store => RETAINED_FULL,
+                    Full::Owner => RETAINED_ENOUGH,
+                };
+                self.dropped(publisher, message.topic, DropReason::Refused(refusal.reason));
+                return Err(refusal);
             }
         }
         if self.config.maximum_notices > 0 {
@@ -223,3 +229,5 @@ fn no_room(config: &Config, client: &Client, len: usize, total: usize) -> Option
 
 const RETAINED_FULL: Refusal =
     Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the server retains as many messages or bytes as it may");
+const RETAINED_ENOUGH: Refusal =
+    Refusal::new(ReasonCode::QUOTA_EXCEEDED, "the client has as many retained messages or bytes as it may");

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use mqtt_proto::{Instant, Message};
 
-use super::slab::Slab;
+use crate::slab::Slab;
 
 /// A message in the store. The holder of one owns one of its references, and gives it back to [`Store::release`].
 #[derive(Debug, PartialEq, Eq)]

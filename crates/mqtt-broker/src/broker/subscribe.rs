@@ -59,7 +59,7 @@ impl Broker {
         let client = self.clients.get(key).expect(PRESENT);
         let allowed = self.policy.subscribe(&client.info, wanted)?;
         // MQTT-3.2.2-10
-        Ok(wanted.qos.min(allowed).min(self.config.maximum_qos))
+        Ok(wanted.qos.min(allowed).min(self.config.maximum_qos(client.info.origin.listener)))
     }
 
     pub(super) fn check_limits(&self, key: u32, wanted: &Subscription) -> Result<(), Refusal> {
@@ -132,9 +132,10 @@ impl Broker {
         let all: Vec<Granted> = client.subscriptions.values().cloned().collect();
         for Granted { wanted, qos: granted, identifier } in all {
             let info = &self.clients.get(key).expect(PRESENT).info;
+            let maximum = self.config.maximum_qos(info.origin.listener);
             match self.policy.subscribe(info, &wanted) {
                 Ok(allowed) => {
-                    let qos = wanted.qos.min(allowed).min(self.config.maximum_qos);
+                    let qos = wanted.qos.min(allowed).min(maximum);
                     if qos != granted {
                         self.regrant(key, &wanted, qos, identifier);
                     }

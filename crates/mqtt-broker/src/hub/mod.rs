@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use mqtt_proto::{
-    Closed, CommandError, Config, Connection, Instant, Message, Outbox, Server, ServerEvent, SubscribeRequest, Text,
+    Closed, CommandError, Connection, Instant, Message, Outbox, Server, ServerEvent, SubscribeRequest, Text,
 };
 
 use crate::{Action, Broker, OpenError, Origin, Outgoing, Peer};
@@ -57,8 +57,6 @@ use links::{Link, Links, State};
 #[derive(Debug)]
 pub struct Hub {
     broker: Broker,
-    /// What each connection is made with.
-    config: Config,
     links: Links,
     /// Deadlines of links, each at most once and never too late. One that comes too early is put right then, so that a
     /// packet, which moves its link's deadline, costs nothing here.
@@ -73,7 +71,6 @@ impl Hub {
     #[must_use]
     pub fn new(broker: Broker) -> Self {
         Self {
-            config: broker.config().connection(),
             broker,
             links: Links::default(),
             timers: BTreeSet::new(),
@@ -92,8 +89,9 @@ impl Hub {
             return Err(OpenError::TooManyConnections);
         }
         let peer = self.links.next_peer();
+        let config = self.broker.config().connection(origin.listener);
         self.broker.handle_open(now, peer, origin)?;
-        let connection = Connection::<Server>::listen(now, self.config.clone());
+        let connection = Connection::<Server>::listen(now, config);
         self.links.insert(Link::new(peer, State::Open(Box::new(connection))));
         self.pump(now);
         self.settle(peer);

@@ -207,7 +207,7 @@ fn a_slow_reader_costs_its_own_queue_and_nobody_elses() {
     net.subscribe(slow, "news", QoS::AtMostOnce);
     net.subscribe(quick, "news", QoS::AtMostOnce);
     net.end(slow).is_stuck = true;
-    let limit = Config::default().connection().outbox_limit;
+    let limit = Config::default().connection(0).outbox_limit;
     let payload = vec![b'x'; limit / 4];
     for _ in 0..100 {
         net.publish(publisher, "news", payload.clone(), QoS::AtMostOnce);

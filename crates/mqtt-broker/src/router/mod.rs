@@ -1,7 +1,7 @@
 //! Who gets a message: the tree of subscriptions, the groups that share one, and the retained messages.
 //!
 //! Nothing here knows sessions, connections or time beyond a deadline that it is given. A subscriber is a number of the
-//! caller's choice.
+//! caller's choice; a retained message belongs to a client by its names, because it outlives every number.
 //!
 //! ```
 //! use mqtt_broker::router::{Entry, Matches, Router};
@@ -35,6 +35,7 @@ mod cursor;
 mod entry;
 mod hash;
 mod matches;
+mod owners;
 mod retained;
 mod shares;
 mod subscribers;

@@ -54,7 +54,7 @@ impl Builder {
         self.listen(Listener::unix(path))
     }
 
-    /// Sets the limits.
+    /// Sets the limits. [`Config::listeners`] is taken from the listeners.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -128,6 +128,7 @@ impl Builder {
         if self.config.seed == 0 {
             self.config.seed = RandomState::new().build_hasher().finish();
         }
+        self.config.listeners = self.listeners.iter().map(|listener| listener.config.clone()).collect();
         let hub = Hub::new(Broker::new(self.config, self.policy));
         let shared = Rc::new(Shared::new(hub, self.on_notice));
         let tasks = LocalSet::new();

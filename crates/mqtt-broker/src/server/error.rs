@@ -24,6 +24,9 @@ pub enum PublishError {
     Stopped(Stopped),
     /// That is no topic name.
     Topic(TopicError),
+    /// It was to be retained, and [there is no room](crate::Config::maximum_retained_messages): the reason code that a client
+    /// would find in PUBACK.
+    Refused(ReasonCode),
 }
 
 impl fmt::Display for PublishError {
@@ -31,6 +34,7 @@ impl fmt::Display for PublishError {
         match self {
             Self::Stopped(stopped) => stopped.fmt(f),
             Self::Topic(error) => error.fmt(f),
+            Self::Refused(reason) => write!(f, "the broker cannot retain the message: {reason}"),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use mqtt_proto::{Message, Subscription as Wanted};
+use mqtt_proto::{Message, ReasonCode, Subscription as Wanted};
 
 use super::Stopped;
 use super::mailbox::Mailbox;
@@ -15,8 +15,12 @@ use crate::Policy;
 
 /// A wish. They are fulfilled in their order.
 pub(super) enum Command {
-    Publish(Message),
-    Subscribe { wanted: Vec<Wanted>, mailbox: Arc<Mailbox> },
+    /// With the place for the reason why it was refused, if somebody waits to know.
+    Publish(Message, Option<Arc<OnceLock<ReasonCode>>>),
+    Subscribe {
+        wanted: Vec<Wanted>,
+        mailbox: Arc<Mailbox>,
+    },
     Reload(Box<dyn Policy>),
 }
 
@@ -124,7 +128,7 @@ impl Inbox {
         for command in unfulfilled.commands {
             match command {
                 Command::Subscribe { mailbox, .. } => mailbox.end(),
-                Command::Publish(_) | Command::Reload(_) => {}
+                Command::Publish(..) | Command::Reload(_) => {}
             }
         }
         self.changed.notify_all();

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::ListenerConfig;
+
 /// Where to listen, and for whom.
 ///
 /// A string is one: `"127.0.0.1:1883"`, `"[::1]:1883"`, `"localhost:0"` (every address of the name; port 0 lets the system
@@ -27,6 +29,7 @@ pub struct Listener {
     family: Option<Family>,
     interface: Option<String>,
     pub(super) maximum_connections: Option<usize>,
+    pub(super) config: ListenerConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +69,7 @@ impl Listener {
     }
 
     fn new(place: Place) -> Self {
-        Self { place, family: None, interface: None, maximum_connections: None }
+        Self { place, family: None, interface: None, maximum_connections: None, config: ListenerConfig::default() }
     }
 
     /// Leaves the IPv6 addresses out.
@@ -95,6 +98,13 @@ impl Listener {
     #[must_use]
     pub fn maximum_connections(mut self, maximum: usize) -> Self {
         self.maximum_connections = Some(maximum);
+        self
+    }
+
+    /// Sets what holds for its clients in place of what the server's [`Config`](crate::Config) says.
+    #[must_use]
+    pub fn config(mut self, config: ListenerConfig) -> Self {
+        self.config = config;
         self
     }
 

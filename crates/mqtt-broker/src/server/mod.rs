@@ -11,7 +11,7 @@ mod run;
 mod stream;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -116,16 +116,26 @@ impl Server {
         T: TryInto<TopicName>,
         PublishError: From<T::Error>,
     {
-        Ok(self.send(Message::new(topic.try_into()?, payload).with_qos(qos))?)
+        self.send(Message::new(topic.try_into()?, payload).with_qos(qos))
     }
 
     /// [`publish`](Self::publish) for a message of your own: retained, with properties.
     ///
+    /// One that is to be retained is waited for until it is, because it may be refused. In a hook it is not: there a
+    /// [notice](Builder::on_notice) alone tells of a refusal.
+    ///
     /// # Errors
     ///
-    /// The server has stopped.
-    pub fn send(&self, message: Message) -> Result<(), Stopped> {
-        self.inbox.ask(Command::Publish(message)).map(drop)
+    /// The server has stopped, or it retains as much as it may: then nobody gets the message.
+    pub fn send(&self, message: Message) -> Result<(), PublishError> {
+        if !message.retain {
+            self.inbox.ask(Command::Publish(message, None))?;
+            return Ok(());
+        }
+        let refused = Arc::new(OnceLock::new());
+        let number = self.inbox.ask(Command::Publish(message, Some(Arc::clone(&refused))))?;
+        self.inbox.wait(number)?;
+        refused.get().map_or(Ok(()), |reason| Err(PublishError::Refused(*reason)))
     }
 
     /// Subscribes in this process, without a client: retained messages come first. The subscription is there when this

@@ -169,8 +169,11 @@ impl State {
         let count = wishes.commands.len();
         for command in wishes.commands.drain(..) {
             match command {
-                // It has nobody to complain to; a retained message for which there is no room makes a notice.
-                Command::Publish(message) => drop(self.hub.broker_mut().publish(now, message)),
+                Command::Publish(message, refused) => {
+                    if let (Err(reason), Some(refused)) = (self.hub.broker_mut().publish(now, message), refused) {
+                        refused.get_or_init(|| reason);
+                    }
+                }
                 Command::Subscribe { wanted, mailbox } => self.subscribe(wanted, mailbox),
                 Command::Reload(policy) => self.hub.broker_mut().replace_policy(now, policy),
             }
@@ -249,9 +252,14 @@ impl State {
     /// Hands the broker's notices to the embedder.
     pub(super) fn tell(&mut self) {
         while let Some(notice) = self.hub.broker_mut().poll_notice() {
-            if let Some(on_notice) = &mut self.on_notice {
-                on_notice(notice);
-            }
+            self.notice(notice);
+        }
+    }
+
+    /// Hands a notice to the embedder.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        if let Some(on_notice) = &mut self.on_notice {
+            on_notice(notice);
         }
     }
 }

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
+use std::sync::mpsc;
 
-use mqtt_broker::Config;
+use mqtt_broker::{Config, Notice, Server};
 use mqtt_proto::Version;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::field::withstand;
+use super::field::{withstand, withstand_as};
 use super::{MIB, hello};
 
 /// bugs.tsv 78. Both ends of a connection are in this process, and each takes a descriptor.
@@ -47,10 +48,18 @@ fn a_crowd_of_strangers_does_not_keep_clients_out() {
     });
 }
 
-/// bugs.tsv 97. The limit is the process's: the server cannot accept, and neither could anything else here.
+/// bugs.tsv 97. The limit is the process's: the server cannot accept, and neither could anything else here. It says so once, and
+/// not each time it tries.
 #[test]
 fn without_a_descriptor_left_the_server_serves_those_it_has_and_lets_others_in_later() {
-    withstand(Config::default(), 1, 16 * MIB, |field, _| {
+    let (sender, notices) = mpsc::channel();
+    let tell = move |notice| {
+        if let Notice::AcceptFailed { why, failures, .. } = notice {
+            sender.send((why, failures)).unwrap();
+        }
+    };
+    let server = Server::builder().on_notice(tell);
+    withstand_as(server, 1, 16 * MIB, |field, _| {
         let before = getrlimit(Resource::Nofile);
         // The lowest that is free is for the client's end. Nothing is left for the server's.
         let free = File::open("/dev/null").map(|file| file.as_raw_fd()).unwrap();
@@ -68,6 +77,8 @@ fn without_a_descriptor_left_the_server_serves_those_it_has_and_lets_others_in_l
         waiting.read_exact(&mut answer).unwrap();
         assert_eq!(answer, [0x20, 2, 0, 0]);
     });
+    let told: Vec<(String, u64)> = notices.try_iter().collect();
+    assert!(matches!(&told[..], [(why, 1), ..] if why.contains("open files")), "{told:?}");
 }
 
 /// bugs.tsv 60, 61: one identifier connects again and again, publishes and subscribes meanwhile.

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use mqtt_broker::{Config, Server};
+use mqtt_broker::{Builder, Config, Server};
 use mqtt_proto::{QoS, Version};
 
 use super::client::{Client, Pair};
@@ -96,6 +96,20 @@ impl Field {
         &[]
     }
 
+    /// Reads a packet of less than 128 bytes; `None` if the connection or the fight is over before.
+    pub(crate) fn packet(&self, stream: &mut TcpStream) -> Option<Vec<u8>> {
+        let mut packet = Vec::new();
+        while packet.len() < 2 || packet.len() < 2 + usize::from(packet[1]) {
+            let rest = packet.get(1).map_or(2, |len| 2 + usize::from(*len)) - packet.len();
+            let mut buffer = [0; 130];
+            match self.pull(stream, &mut buffer[..rest]) {
+                [] => return None,
+                bytes => packet.extend_from_slice(bytes),
+            }
+        }
+        Some(packet)
+    }
+
     /// Reads to the end of the connection, and says what came; `None` if the fight is over before.
     pub(crate) fn last_words(&self, stream: &mut TcpStream) -> Option<Vec<u8>> {
         let (mut words, mut buffer) = (Vec::new(), [0; 4_096]);
@@ -133,8 +147,13 @@ impl Drop for Truce<'_> {
 /// Lets `attackers` threads attack a server, again and again, while the pair exchanges its messages; fails if it is disturbed,
 /// or if the process grows by more than `bytes`.
 pub(crate) fn withstand(config: Config, attackers: usize, bytes: usize, attack: impl Fn(&Field, usize) + Sync) {
+    withstand_as(Server::builder().config(config), attackers, bytes, attack);
+}
+
+/// The same of a server with other things than limits.
+pub(crate) fn withstand_as(server: Builder, attackers: usize, bytes: usize, attack: impl Fn(&Field, usize) + Sync) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Server::builder().config(config).start().unwrap();
+    let server = server.start().unwrap();
     let mut pair = Pair::connect(server.address());
     pair.exchange(|count| count < ROUNDS);
     let mut times = Vec::new();

@@ -1,5 +1,7 @@
 //! Clients that send as much as the server takes.
 
+use std::net::TcpStream;
+
 use mqtt_broker::Config;
 use mqtt_proto::{Message, Packet, PacketId, Publish, QoS, Subscribe, Subscription, TopicFilter, TopicName, Version};
 
@@ -73,6 +75,40 @@ fn a_flood_of_retained_messages_ends_at_the_limit() {
                 return;
             }
         }
+    });
+}
+
+/// bugs.tsv 82: while one client retains all that it is let, others retain, too.
+#[test]
+fn a_flood_of_retained_messages_by_one_client_leaves_room_for_others() {
+    let config = Config {
+        maximum_retained_messages: 2_000,
+        maximum_retained_messages_per_client: 1_000,
+        maximum_retained_bytes: 8 * MIB,
+        ..Config::default()
+    };
+    withstand(config, 1, 32 * MIB, |field, _| {
+        // The reason code of PUBACK; 0 where it has none.
+        let retain = |stream: &mut TcpStream, topic: String| {
+            let topic = TopicName::try_from(topic).unwrap();
+            let message = Message::new(topic, vec![b'x'; 2_000]).with_retain(true).with_qos(QoS::AtLeastOnce);
+            field.push(stream, &encoded(Version::V5, &Packet::Publish(Publish::new(message, PacketId::new(1)))));
+            let puback = field.packet(stream)?;
+            assert_eq!(puback[..4], [0x40, puback[1], 0, 1]);
+            Some(puback.get(4).copied().unwrap_or(0))
+        };
+        let enter = |id: &str| {
+            let mut stream = field.dial(&hello(Version::V5, id));
+            field.packet(&mut stream).map(|_| stream)
+        };
+        let Some(mut greedy) = enter("greedy") else { return };
+        for n in 0..1_200 {
+            let Some(reason) = retain(&mut greedy, format!("greedy/{n}")) else { return };
+            assert_eq!(reason, if n < 1_000 { 0x10 } else { 0x97 }, "{n}");
+        }
+        let Some(mut modest) = enter("modest") else { return };
+        let reason = retain(&mut modest, "modest".into());
+        assert!(matches!(reason, None | Some(0x10)), "{reason:x?}");
     });
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use mqtt_broker::{Config, Notice, OpenError};
+use mqtt_broker::{Config, Gone, ListenerConfig, Notice, OpenError};
 use mqtt_proto::{Closed, Connect, Disconnect, QoS, ReasonCode, Session, Text, TopicName, Version, Will};
 
 use crate::rig::{Rig, at, message, text, v5, v311};
@@ -267,6 +267,85 @@ fn what_the_server_does_not_offer_is_announced_and_refused() {
     let will = Will::new(message("a", "").with_retain(true));
     let device = rig.dial(v5("d").with_will(will), Session::new());
     assert_eq!(refusal(&rig, device), ReasonCode::RETAIN_NOT_SUPPORTED);
+}
+
+// MQTT-3.2.2-9, MQTT-3.1.3-8
+#[test]
+fn each_listener_may_have_limits_and_identifiers_of_its_own() {
+    let own = ListenerConfig {
+        maximum_qos: Some(QoS::AtMostOnce),
+        topic_alias_maximum: Some(3),
+        allow_empty_client_id: Some(true),
+        assigned_id_prefix: Some(text("second-")),
+    };
+    let config = Config {
+        allow_empty_client_id: false,
+        topic_alias_maximum: 7,
+        listeners: vec![ListenerConfig::default(), own],
+        ..Config::default()
+    };
+    let mut rig = Rig::new(config);
+    let mut session = Session::new();
+    for (listener, qos, aliases) in [(0, None, 7), (1, Some(QoS::AtMostOnce), 3), (2, None, 7)] {
+        let connect = v5("device").with_clean_start(false).with_session_expiry_interval(60);
+        let device = rig.dial_at(listener, connect, session);
+        let connack = rig.devices[device].connack.clone().unwrap();
+        assert_eq!(connack.properties().maximum_qos(), qos);
+        assert_eq!(connack.properties().topic_alias_maximum(), Some(aliases));
+        if listener == 0 {
+            assert_eq!(rig.subscribe(device, "a", QoS::ExactlyOnce), ReasonCode::GRANTED_QOS_2);
+        } else {
+            // The session is the same, the QoS that of the listener it came back by.
+            let publisher = rig.client("publisher");
+            rig.publish(publisher, at(QoS::AtLeastOnce, "a", "x"));
+            assert_eq!(rig.take(device)[0].qos, qos.unwrap_or(QoS::AtLeastOnce));
+        }
+        session = rig.cut(device);
+        let nameless = rig.dial_at(listener, v5(""), Session::new());
+        match listener {
+            1 => {
+                let connack = rig.devices[nameless].connack.as_ref().unwrap();
+                let id = connack.properties().assigned_client_identifier().unwrap().to_owned();
+                assert!(id.starts_with("second-"), "{id}");
+            }
+            _ => assert_eq!(refusal(&rig, nameless), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID),
+        }
+    }
+}
+
+#[test]
+fn a_notice_tells_programs_and_people_why_a_client_is_gone() {
+    let mut rig = Rig::new(Config::default());
+    let devices = ["cut", "polite", "displaced", "silent"].map(|id| rig.connect(v5(id).with_keep_alive(10)));
+    rig.cut(devices[0]);
+    rig.disconnect(devices[1], Disconnect::new(ReasonCode::DISCONNECT_WITH_WILL));
+    rig.client("displaced");
+    rig.devices[devices[3]].is_dead = true;
+    let peer = rig.client("wrong");
+    let now = rig.now;
+    let peer = rig.devices[peer].peer;
+    rig.links.get_mut(&peer).unwrap().handle_input(now, &mut b"\xF8\0"[..].into());
+    rig.settle();
+    rig.advance_secs(16);
+    rig.client("last");
+    rig.broker.shut_down(rig.now);
+    rig.settle();
+    let gone = |id: &str| {
+        let of = |notice: &Notice| match notice {
+            Notice::Disconnected { client_id, reason, why, .. } if client_id.as_str() == id => {
+                Some((*reason, why.clone()))
+            }
+            _ => None,
+        };
+        rig.notices.iter().find_map(of).unwrap_or_else(|| panic!("{id}"))
+    };
+    assert_eq!(gone("cut").0, Gone::Transport);
+    assert_eq!(gone("polite").0, Gone::Client(ReasonCode::DISCONNECT_WITH_WILL));
+    assert_eq!(gone("displaced").0, Gone::Broker(ReasonCode::SESSION_TAKEN_OVER));
+    assert!(gone("displaced").1.starts_with("sent away: "));
+    assert_eq!(gone("silent").0, Gone::TimedOut);
+    assert!(matches!(gone("wrong").0, Gone::ProtocolError(error) if error.reason() == ReasonCode::MALFORMED_PACKET));
+    assert_eq!(gone("last").0, Gone::Broker(ReasonCode::SERVER_SHUTTING_DOWN));
 }
 
 // MQTT-3.14.0-1, MQTT-3.14.2-2

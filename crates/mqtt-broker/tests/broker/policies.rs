@@ -49,6 +49,11 @@ impl Policy for Rules {
         self.ask(format!("deliver {} {}", client.client_id, message.topic)).is_ok()
     }
 
+    fn may_retain(&mut self, publisher: &ClientInfo, message: &Message) -> bool {
+        assert_eq!(publisher.origin.address, None);
+        self.ask(format!("retain {} {}", publisher.client_id, message.topic)).is_ok()
+    }
+
     fn intercept(&mut self, client: &ClientInfo, mut message: Message) -> Option<Message> {
         if message.topic == "swallow" {
             return None;
@@ -124,6 +129,34 @@ fn the_policy_says_which_qos_a_subscription_gets_or_that_it_gets_none() {
     assert_eq!(rig.subscribe(new, "a", QoS::AtLeastOnce), ReasonCode::NOT_AUTHORIZED);
     assert_eq!(rig.subscribe(old, "a", QoS::AtLeastOnce), ReasonCode::UNSPECIFIED_ERROR);
     assert_eq!(rig.subscribe(new, "b", QoS::AtLeastOnce), ReasonCode::SUCCESS);
+}
+
+#[test]
+fn what_was_retained_goes_to_new_subscriptions_only_while_its_last_publisher_may() {
+    let (mut rig, rules) = rig();
+    let [first, second, dead] = ["first", "second", "dead"].map(|id| rig.client(id));
+    let dying = rig.connect(v5("dying").with_will(Will::new(message("will", "w").with_retain(true))));
+    for topic in ["a", "b"] {
+        rig.publish(first, message(topic, "1").with_retain(true));
+    }
+    rig.publish(second, message("b", "2").with_retain(true));
+    rig.publish(dead, message("c", "3").with_retain(true));
+    rig.broker.publish(rig.now, message("own", "4").with_retain(true)).unwrap();
+    rig.cut(dead);
+    rig.cut(dying);
+    let everything = ["a=1", "b=2", "c=3", "own=4", "will=w"];
+    let late = rig.client("late");
+    let found = |rig: &mut Rig| {
+        rig.subscribe(late, "#", QoS::AtMostOnce);
+        rig.received(late)
+    };
+    assert_eq!(found(&mut rig), everything);
+    let lost = ["retain first a", "retain first b", "retain dead c", "retain dying will"];
+    lost.iter().for_each(|what| rules.forbid(what));
+    assert_eq!(found(&mut rig), ["b=2", "own=4"]);
+    // They are still there.
+    lost.iter().for_each(|what| rules.allow(what));
+    assert_eq!(found(&mut rig), everything);
 }
 
 // Bugs 34, 35, 36

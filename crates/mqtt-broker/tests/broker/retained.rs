@@ -1,6 +1,6 @@
 //! Retained messages, and how new subscriptions get them.
 
-use mqtt_broker::Config;
+use mqtt_broker::{Config, DropReason, Notice};
 use mqtt_proto::{
     Connect, Message, QoS, ReasonCode, RetainHandling, Subscribe, SubscriptionId, TopicFilter, Unsubscribe, Version,
 };
@@ -245,10 +245,54 @@ fn retained_messages_have_a_limit_that_refuses_in_words() {
             assert_eq!(reason, ReasonCode::SUCCESS);
         }
     }
-    let mut rig = Rig::new(Config { maximum_retained_bytes: 10, ..Config::default() });
+    let mut rig = Rig::new(Config { maximum_retained_bytes: 10 + "publisher".len(), ..Config::default() });
     let publisher = rig.client("publisher");
     for (payload, reason) in [("0123456789", 0x97), ("012345678", 0x10), ("0123456789", 0x97)] {
         let message = at(QoS::AtLeastOnce, "a", payload).with_retain(true);
         assert_eq!(rig.publish_for_reason(publisher, message).0, reason);
+    }
+}
+
+// Bug 82
+#[test]
+fn a_client_that_retains_too_much_is_refused_in_words_and_leaves_room_for_others() {
+    let config = Config { maximum_retained_messages_per_client: 2, maximum_sessions: 0, ..Config::default() };
+    let mut rig = Rig::new(config);
+    let kept = |topic: &str| at(QoS::AtLeastOnce, topic, "x").with_retain(true);
+    let witness = rig.client("witness");
+    rig.subscribe(witness, "#", QoS::AtMostOnce);
+    let greedy = rig.client("greedy");
+    for topic in ["a", "b"] {
+        assert_eq!(rig.publish_for_reason(greedy, kept(topic)), ReasonCode::SUCCESS);
+    }
+    // A session that ends takes nothing with it, and a new one begins with what is there.
+    rig.cut(greedy);
+    let greedy = rig.client("greedy");
+    rig.take(witness);
+    assert_eq!(rig.publish_for_reason(greedy, kept("c")), ReasonCode::QUOTA_EXCEEDED);
+    let words = rig.devices[greedy].acknowledged.last().unwrap().properties.reason_string();
+    assert!(words.is_some_and(|words| words.contains("the client has")));
+    assert!(rig.take(witness).is_empty(), "what is refused is not delivered either");
+    let refusals = rig.notices.iter().filter(|notice| {
+        matches!(notice, Notice::Dropped { client_id: Some(id), why: DropReason::Refused(reason), .. }
+            if id.as_str() == "greedy" && *reason == ReasonCode::QUOTA_EXCEEDED)
+    });
+    assert_eq!(refusals.count(), 1);
+    // What another client writes over is that one's, and makes room.
+    let other = rig.client("other");
+    assert_eq!(rig.publish_for_reason(other, kept("a")), ReasonCode::SUCCESS);
+    assert_eq!(rig.publish_for_reason(other, kept("d")), ReasonCode::SUCCESS);
+    assert_eq!(rig.publish_for_reason(greedy, kept("c")), ReasonCode::SUCCESS);
+    assert_eq!(rig.publish_for_reason(other, kept("b")), ReasonCode::QUOTA_EXCEEDED);
+    // What the server publishes itself counts for nobody.
+    for n in 0..10 {
+        rig.broker.publish(rig.now, message(&n.to_string(), "x").with_retain(true)).unwrap();
+    }
+    let mut rig = Rig::new(Config { maximum_retained_bytes_per_client: 10 + "device".len(), ..Config::default() });
+    let (device, other) = (rig.client("device"), rig.client("other"));
+    for (device, payload, reason) in [(device, "0123456789", 0x97), (device, "012345678", 0x10), (other, "01234", 0x10)]
+    {
+        let message = at(QoS::AtLeastOnce, "a", payload).with_retain(true);
+        assert_eq!(rig.publish_for_reason(device, message).0, reason);
     }
 }

@@ -66,17 +66,26 @@ impl Rig {
 
     /// Opens a link without a client.
     pub(crate) fn open(&mut self) -> Result<Peer, mqtt_broker::OpenError> {
+        self.open_at(0)
+    }
+
+    fn open_at(&mut self, listener: u32) -> Result<Peer, mqtt_broker::OpenError> {
         let peer = Peer::new(self.next_peer);
         self.next_peer += 1;
-        self.broker.handle_open(self.now, peer, Origin::default())?;
-        self.links.insert(peer, Connection::listen(self.now, self.broker.config().connection()));
+        self.broker.handle_open(self.now, peer, Origin { listener, address: None })?;
+        self.links.insert(peer, Connection::listen(self.now, self.broker.config().connection(listener)));
         self.settle();
         Ok(peer)
     }
 
     /// Opens a link and sends CONNECT; what comes of it is in the device.
     pub(crate) fn dial(&mut self, connect: Connect, session: Session) -> usize {
-        let peer = self.open().expect("room for a link");
+        self.dial_at(0, connect, session)
+    }
+
+    /// The same, at this listener.
+    pub(crate) fn dial_at(&mut self, listener: u32, connect: Connect, session: Session) -> usize {
+        let peer = self.open_at(listener).expect("room for a link");
         let connection = Connection::connect(self.now, connect, mqtt_proto::Config::default(), session).unwrap();
         self.devices.push(Device {
             connection,

@@ -3,7 +3,8 @@
 
 use allocation_counter::measure;
 use mqtt_broker::router::{Entry, Matches, Retained, RetainedLimits, Router, Step};
-use mqtt_proto::{Instant, Message};
+use mqtt_broker::{ClientInfo, Origin};
+use mqtt_proto::{Instant, Message, Text, Version};
 
 use super::{entry, filter, topic};
 
@@ -90,10 +91,33 @@ fn a_subscription_costs_about_a_hundred_bytes_beside_its_filter() {
     assert!(each < 120, "{each} bytes");
 }
 
+#[test]
+fn a_retained_message_costs_some_230_bytes_beside_its_own_and_its_owner_140() {
+    let count = 1 << 16; // So that no table is half empty.
+    let topics: Vec<_> = (0..count).map(|n| topic(&format!("device/{n}/state"))).collect();
+    let each = |owner: &dyn Fn(usize) -> ClientInfo| {
+        let mut retained = Retained::new(1, RetainedLimits::NONE);
+        let measured = measure(|| {
+            for (n, topic) in topics.iter().enumerate() {
+                let message = Message::new(topic.clone(), "on");
+                retained.insert_of(Instant::ZERO, &message, Some(&owner(n))).unwrap();
+            }
+        });
+        measured.bytes_current as usize / count - (topics[0].len() + 4)
+    };
+    let client =
+        |id: Text| ClientInfo { client_id: id, username: None, version: Version::V5, origin: Origin::default() };
+    let of_one = each(&|_| client(Text::from_static("one")));
+    let ids: Vec<_> = (0..count).map(|n| Text::try_from(format!("device-{n}")).unwrap()).collect();
+    let of_many = each(&|n| client(ids[n].clone()));
+    println!("{of_one} bytes, and {} for the owner", of_many - of_one);
+    assert!(of_one < 240 && of_many - of_one < 150, "{of_one}, {of_many}");
+}
+
 /// bugs.tsv 83: `#` over many retained messages copies them all.
 #[test]
 fn a_cursor_holds_one_topic_whatever_it_walks_over() {
-    let mut retained = Retained::new(RetainedLimits::default());
+    let mut retained = Retained::new(1, RetainedLimits::default());
     for n in 0..20_000 {
         retained.insert(Instant::ZERO, &Message::new(topic(&format!("device/{n}/state")), vec![0; 100])).unwrap();
     }

@@ -52,7 +52,7 @@ fn a_long_chain_of_nodes_is_matched_joined_and_dropped() {
 #[test]
 fn the_deepest_topics_are_retained_found_and_removed() {
     let deepest = ["/".repeat(65_400), "a/".repeat(32_767) + "a", "/".repeat(65_535)];
-    let mut retained = Retained::new(RetainedLimits::default());
+    let mut retained = Retained::new(1, RetainedLimits::default());
     for text in &deepest {
         retained.insert(Instant::ZERO, &Message::new(topic(text), "x").with_retain(true)).unwrap();
     }

@@ -171,7 +171,7 @@ proptest! {
         filter in filters(),
         steps in prop::collection::vec(keep(), 0..30),
     ) {
-        let mut retained = Retained::new(RetainedLimits::default());
+        let mut retained = Retained::new(1, RetainedLimits::default());
         let mut model: BTreeMap<TopicName, u32> = BTreeMap::new();
         for (topic, value) in before {
             retained.insert(Instant::ZERO, &message(&topic, value)).unwrap();

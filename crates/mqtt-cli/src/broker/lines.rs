@@ -64,6 +64,11 @@ impl Lines {
                 );
             }
             Notice::Dropped { client_id, topic, why } => self.dropped(client_id, &topic, why),
+            Notice::AcceptFailed { listener, why, failures } => {
+                let text =
+                    format!("Error: listener {} cannot accept connections ({failures} times): {why}.", listener + 1);
+                self.log.line(LogType::Error, text);
+            }
             // A kind that is newer than this program.
             other => self.log.line(LogType::Debug, format_args!("{other:?}")),
         }

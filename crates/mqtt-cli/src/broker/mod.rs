@@ -121,7 +121,8 @@ impl Running {
             let _lives: &oneshot::Sender<()> = &lives;
             lines.notice(notice);
         };
-        let server = start::start(&settings, AccessPolicy::new(access.clone()), on_notice)?;
+        let policy = AccessPolicy::new(access.clone()).check_retain_source(settings.check_retain_source);
+        let server = start::start(&settings, policy, on_notice)?;
         for address in server.addresses() {
             let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
             let text = format!("Opening {family} listen socket on port {} ({}).", address.port(), address.ip());
@@ -178,7 +179,8 @@ impl Running {
             self.log.line(LogType::Error, text);
         }
         let previous = std::mem::replace(&mut self.access, access.clone());
-        if self.server.reload(AccessPolicy::replacing(previous, access)).is_ok() {
+        let policy = AccessPolicy::replacing(previous, access).check_retain_source(self.settings.check_retain_source);
+        if self.server.reload(policy).is_ok() {
             self.log.line(LogType::Information, "Config reloaded.");
         }
         self.tell_systemd("READY=1");

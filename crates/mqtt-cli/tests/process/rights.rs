@@ -94,6 +94,26 @@ fn after_sighup_neither_a_stored_session_nor_a_retained_message_brings_what_may_
     broker.end();
 }
 
+#[test]
+fn after_sighup_what_somebody_has_retained_who_may_not_write_there_any_more_is_kept_back_unless_nobody_checks() {
+    let settings = "listener PORT 127.0.0.1\nallow_anonymous true\nacl_file FOLDER/rules\nlog_type all\n";
+    for (check, expected) in [("", "own mine\n"), ("check_retain_source false\n", "a/state on\nown mine\n")] {
+        let rules = "topic read #\npattern write %c/state\npattern write own\n";
+        let mut broker = Daemon::start(&[("rules", rules)], &format!("{settings}{check}"));
+        broker.run("pub -i a -t a/state -m on -q 1 -r").assert(0, &[]);
+        broker.run("pub -i a -t own -m mine -q 1 -r").assert(0, &[]);
+        let both = broker.run("sub -i sub -t # -v -C 2 -W 30");
+        assert_eq!(both.stdout, "a/state on\nown mine\n");
+        fs::write(broker.path("rules"), "topic read #\npattern write own\n").unwrap();
+        broker.reload();
+        let count = expected.lines().count();
+        // The last of them in the order of topics: when it is here, the others have been.
+        let left = broker.run(&format!("sub -i sub -t # -v -C {count} -W 30"));
+        assert_eq!(left.stdout, expected);
+        broker.end();
+    }
+}
+
 /// A connection that the test speaks byte by byte, in 3.1.1.
 struct Wire(TcpStream);
 

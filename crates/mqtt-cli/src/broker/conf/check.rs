@@ -22,7 +22,6 @@ pub(super) fn finish(mut draft: Draft) -> Result<Settings, Vec<ConfError>> {
         errors.extend(homeless(&default_listener));
     }
     drafts.iter().for_each(|listener| errors.extend(contradictions(listener)));
-    errors.extend(differences(&drafts));
     let listeners = drafts.into_iter().map(|listener| listener.finish(&draft, local_only)).collect();
     errors.sort_by_key(|error| error.place.as_ref().map(|place| place.order));
     if !errors.is_empty() {
@@ -31,6 +30,7 @@ pub(super) fn finish(mut draft: Draft) -> Result<Settings, Vec<ConfError>> {
     Ok(Settings {
         listeners,
         local_only,
+        check_retain_source: draft.check_retain_source.unwrap_or(true),
         connection_messages: draft.connection_messages.unwrap_or(true),
         log: draft.log.finish(),
         max_inflight_messages: draft.max_inflight_messages.unwrap_or(20),
@@ -125,36 +125,6 @@ fn wrong_family(host: &str, domain: Domain, stands: &Place) -> Option<String> {
     ))
 }
 
-/// Settings that this broker has once for all listeners, and that listeners give different values.
-fn differences(listeners: &[ListenerDraft]) -> Vec<ConfError> {
-    let errors = [
-        difference("max_qos", listeners, &DEFAULT_QOS, |listener| &listener.max_qos),
-        difference("max_topic_alias", listeners, &DEFAULT_ALIASES, |listener| &listener.max_topic_alias),
-        difference("allow_zero_length_clientid", listeners, &true, |listener| {
-            &listener.access.allow_zero_length_clientid
-        }),
-        difference("auto_id_prefix", listeners, &DEFAULT_PREFIX.to_owned(), |listener| &listener.access.auto_id_prefix),
-    ];
-    errors.into_iter().flatten().collect()
-}
-
-fn difference<T: PartialEq>(
-    name: &str,
-    listeners: &[ListenerDraft],
-    default: &T,
-    of: impl Fn(&ListenerDraft) -> &Placed<T>,
-) -> Option<ConfError> {
-    let value = |listener| of(listener).as_ref().map_or(default, |(value, _)| value);
-    let first = value(listeners.first()?);
-    if listeners.iter().all(|listener| value(listener) == first) {
-        return None;
-    }
-    let last = listeners.iter().rev().find_map(|listener| of(listener).as_ref())?;
-    let text =
-        format!("{name}: all listeners have it in common here; write the same line below each 'listener', or none");
-    Some(ConfError { place: Some(last.1.clone()), text })
-}
-
 impl ListenerDraft {
     fn finish(self, draft: &Draft, local_only: bool) -> Listener {
         let access = if draft.per_listener_settings { &self.access } else { &draft.access };
@@ -164,8 +134,8 @@ impl ListenerDraft {
             domain: self.domain.map(|(domain, _)| domain),
             interface: self.interface.map(|(name, _)| name),
             max_connections: self.max_connections.flatten(),
-            max_qos: self.max_qos.map_or(DEFAULT_QOS, |(qos, _)| qos),
-            max_topic_alias: self.max_topic_alias.map_or(DEFAULT_ALIASES, |(aliases, _)| aliases),
+            max_qos: self.max_qos.unwrap_or(DEFAULT_QOS),
+            max_topic_alias: self.max_topic_alias.unwrap_or(DEFAULT_ALIASES),
             access: access.finish(local_only),
         }
     }
@@ -178,7 +148,7 @@ impl AccessDraft {
         Access {
             // Mosquitto lets everybody on this machine in even where the file says false. Here false is false.
             allow_anonymous: self.allow_anonymous.unwrap_or(local_only),
-            allow_zero_length_clientid: self.allow_zero_length_clientid.as_ref().is_none_or(|(allowed, _)| *allowed),
+            allow_zero_length_clientid: self.allow_zero_length_clientid.unwrap_or(true),
             auto_id_prefix: prefix.map_or_else(|| DEFAULT_PREFIX.to_owned(), |(prefix, _)| prefix.clone()),
             password_file: placed(&self.password_file),
             acl_file: placed(&self.acl_file),

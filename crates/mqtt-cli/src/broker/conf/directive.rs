@@ -32,6 +32,7 @@ pub(super) struct Draft {
     /// Access for all listeners.
     pub(super) access: AccessDraft,
     pub(super) per_listener_settings: bool,
+    pub(super) check_retain_source: Option<bool>,
     pub(super) connection_messages: Option<bool>,
     pub(super) log: LogDraft,
     pub(super) max_inflight_messages: Option<u16>,
@@ -56,8 +57,8 @@ pub(super) struct ListenerDraft {
     pub(super) domain: Placed<Domain>,
     pub(super) interface: Placed<String>,
     pub(super) max_connections: Option<Option<u32>>,
-    pub(super) max_qos: Placed<u8>,
-    pub(super) max_topic_alias: Placed<u16>,
+    pub(super) max_qos: Option<u8>,
+    pub(super) max_topic_alias: Option<u16>,
     pub(super) access: AccessDraft,
     /// Every directive that belongs to this listener, for when it turns out not to exist.
     pub(super) directives: Vec<(String, Place)>,
@@ -66,7 +67,7 @@ pub(super) struct ListenerDraft {
 #[derive(Clone, Default)]
 pub(super) struct AccessDraft {
     pub(super) allow_anonymous: Option<bool>,
-    pub(super) allow_zero_length_clientid: Placed<bool>,
+    pub(super) allow_zero_length_clientid: Option<bool>,
     pub(super) auto_id_prefix: Placed<String>,
     pub(super) password_file: Placed<PathBuf>,
     pub(super) acl_file: Placed<PathBuf>,
@@ -157,6 +158,7 @@ impl Draft {
     /// What concerns the whole broker, and what is not supported.
     fn global(&mut self, line: &Directive<'_>) -> Result<(), String> {
         match line.name {
+            "check_retain_source" => self.check_retain_source = Some(line.flag()?),
             "connection_messages" => self.connection_messages = Some(line.flag()?),
             "max_inflight_messages" => {
                 let limit = line.limit(u16::MAX.into())?;
@@ -201,9 +203,9 @@ impl ListenerDraft {
                 // Negative: no limit.
                 self.max_connections = Some(u32::try_from(limit).ok());
             }
-            "max_topic_alias" => self.max_topic_alias = Some((line.number(0..=u16::MAX)?, line.place.clone())),
+            "max_topic_alias" => self.max_topic_alias = Some(line.number(0..=u16::MAX)?),
             // max_qos, and its older name.
-            _ => self.max_qos = Some((line.number(0..=2)?, line.place.clone())),
+            _ => self.max_qos = Some(line.number(0..=2)?),
         }
         Ok(())
     }
@@ -214,9 +216,7 @@ impl AccessDraft {
         self.is_set = true;
         match line.name {
             "allow_anonymous" => self.allow_anonymous = Some(line.flag()?),
-            "allow_zero_length_clientid" => {
-                self.allow_zero_length_clientid = Some((line.flag()?, line.place.clone()));
-            }
+            "allow_zero_length_clientid" => self.allow_zero_length_clientid = Some(line.flag()?),
             "auto_id_prefix" => return once(&mut self.auto_id_prefix, line.text()?.to_owned(), &line.place),
             "password_file" => return once(&mut self.password_file, line.text()?.into(), &line.place),
             _ => return once(&mut self.acl_file, line.text()?.into(), &line.place),

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(super) listeners: Vec<Listener>,
     /// Nobody has named a listener: two that only this machine reaches.
     pub(super) local_only: bool,
+    /// Retained messages are kept back once their publisher has lost the right.
+    pub(super) check_retain_source: bool,
     /// `connection_messages`
     pub(super) connection_messages: bool,
     pub(super) log: LogSettings,

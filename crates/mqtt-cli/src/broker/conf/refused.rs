@@ -143,11 +143,6 @@ const REFUSED: &[(&[&str], Kind, &str)] = &[
     ),
     (&["upgrade_outgoing_qos"], Kind::Flag, "the standard forbids it and it is not supported; delete the line"),
     (
-        &["check_retain_source"],
-        Kind::Flag,
-        "who published a retained message is not kept, only its readers' rights are checked; delete the line, or write false",
-    ),
-    (
         &["allow_duplicate_messages"],
         Kind::Any,
         "deprecated in Mosquitto; delete the line: overlapping subscriptions get one copy",

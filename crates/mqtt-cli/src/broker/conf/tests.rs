@@ -178,17 +178,22 @@ fn access_is_common_to_all_listeners_or_each_ones_own() {
 }
 
 #[test]
-fn what_listeners_have_in_common_here_must_be_the_same() {
-    for (name, value, other) in [("max_qos", "1", "0"), ("max_topic_alias", "0", "5")] {
-        let found = error(&format!("listener 1883\n{name} {value}\nlistener 1884"));
-        assert!(found.starts_with(&format!("a.conf:2: {name}: all listeners have it in common")), "{found}");
-        error(&format!("listener 1883\n{name} {value}\nlistener 1884\n{name} {other}"));
-        settings(&format!("listener 1883\n{name} {value}\nlistener 1884\n{name} {value}"));
-    }
-    let prefix = "per_listener_settings true\nlistener 1883\nauto_id_prefix a-\nlistener 1884";
-    assert!(error(prefix).starts_with("a.conf:3: auto_id_prefix: "));
-    let empty = "per_listener_settings true\nlistener 1883\nlistener 1884\nallow_zero_length_clientid false";
-    assert!(error(empty).starts_with("a.conf:4: allow_zero_length_clientid: "));
+fn quality_aliases_and_identifiers_are_each_listeners_own() {
+    let of_all = |text: &str| -> Vec<_> {
+        let listeners = settings(text).listeners.into_iter();
+        let own = |listener: Listener| {
+            let Access { allow_zero_length_clientid, auto_id_prefix, .. } = listener.access;
+            (listener.max_qos, listener.max_topic_alias, allow_zero_length_clientid, auto_id_prefix)
+        };
+        listeners.map(own).collect()
+    };
+    let two = "listener 1883\nmax_qos 1\nmax_topic_alias 0\nlistener 1884\nmaximum_qos 0";
+    assert_eq!(of_all(two), [(1, 0, true, "auto-".into()), (0, 10, true, "auto-".into())]);
+    let access = "\nallow_zero_length_clientid false\nauto_id_prefix a-";
+    let common = format!("listener 1883{access}\nlistener 1884");
+    assert_eq!(of_all(&common), [(2, 10, false, "a-".into()), (2, 10, false, "a-".into())], "access is common to all");
+    let own = format!("per_listener_settings true\n{common}\nauto_id_prefix b-");
+    assert_eq!(of_all(&own), [(2, 10, false, "a-".into()), (2, 10, true, "b-".into())]);
 }
 
 #[test]
@@ -200,6 +205,7 @@ fn defaults_are_those_of_mosquitto() {
     assert_eq!((settings.max_keepalive, settings.sys_interval), (65_535, 10));
     assert_eq!(settings.persistent_client_expiration, None);
     assert!(settings.retain_available && settings.connection_messages && !settings.queue_qos0_messages);
+    assert!(settings.check_retain_source);
     let log = settings.log;
     assert!(log.stderr && !log.stdout && !log.topic && log.file.is_none() && log.timestamp);
     assert_eq!(log.types, LogType::DEFAULT);
@@ -211,12 +217,14 @@ fn every_directive_sets_what_it_names() {
         "listener 1883\nmax_inflight_messages 0\nmax_queued_messages 7\nmax_queued_bytes 8\nmessage_size_limit 9\n\
          max_packet_size 20\nmax_keepalive 10\npersistent_client_expiration 2w\nqueue_qos0_messages true\n\
          retain_available false\nsys_interval 0\nconnection_messages false\npid_file /p i d\nmaximum_qos 1\n\
-         max_topic_alias 0\nallow_zero_length_clientid false\nauto_id_prefix my-",
+         max_topic_alias 0\nallow_zero_length_clientid false\nauto_id_prefix my-\n\
+         check_retain_source false",
     );
     assert_eq!((settings.max_inflight_messages, settings.max_queued_messages, settings.max_queued_bytes), (0, 7, 8));
     assert_eq!((settings.message_size_limit, settings.max_packet_size, settings.max_keepalive), (9, Some(20), 10));
     assert_eq!(settings.persistent_client_expiration, Some(1_209_600));
     assert!(settings.queue_qos0_messages && !settings.retain_available && !settings.connection_messages);
+    assert!(!settings.check_retain_source);
     assert_eq!((settings.sys_interval, settings.pid_file), (0, Some("/p i d".into())));
     let listener = &settings.listeners[0];
     assert_eq!((listener.max_qos, listener.max_topic_alias), (1, 0));
@@ -311,7 +319,7 @@ fn what_mosquitto_has_and_we_have_not_is_refused_by_name_unless_it_asks_for_noth
     }
     settings(
         "persistence false\nautosave_on_changes false\nrequire_certificate false\nuse_username_as_clientid 0\n\
-         upgrade_outgoing_qos false\ncheck_retain_source false\nset_tcp_nodelay true\nmax_inflight_bytes 0",
+         upgrade_outgoing_qos false\nset_tcp_nodelay true\nmax_inflight_bytes 0",
     );
 }
 
@@ -396,6 +404,7 @@ const SUPPORTED: &[&str] = &[
     "auto_id_prefix",
     "bind_address",
     "bind_interface",
+    "check_retain_source",
     "connection_messages",
     "include_dir",
     "listener",
