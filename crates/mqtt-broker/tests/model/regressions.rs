@@ -64,7 +64,7 @@ pub(crate) fn all() -> Vec<(&'static str, Trace)> {
                     Live(9_000),
                     Publish(3, Load { qos: AtMostOnce, retain: false, size: Empty, ..load }),
                     Publish(5, Load { topic: 1, retain: false, expiry: 10, size: Empty, ..load }),
-                    Publish(5, Load { topic: 1, qos: ExactlyOnce, retain: false, expiry: 10, size: Empty, ..load }),
+                    Publish(5, Load { topic: 1, qos: ExactlyOnce, retain: false, expiry: 10, size: Empty }),
                     Publish(3, Load { topic: 1, qos: AtMostOnce, retain: false, ..load }),
                 ],
             },
