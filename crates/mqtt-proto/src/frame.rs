@@ -83,3 +83,15 @@ impl FixedHeader {
         self.remaining_len as usize
     }
 }
+
+/// The fixed header of the one packet that `frame` must be, and all that follows.
+pub(crate) fn split(version: Version, frame: &[u8]) -> Result<(FixedHeader, &[u8]), ProtocolError> {
+    let header = FixedHeader::parse_inline(frame)?;
+    match header.and_then(|header| Some((header, frame.get(header.header_len()..)?))) {
+        Some((header, body)) if body.len() == header.remaining_len() => Ok((header, body)),
+        _ => {
+            let packet = header.map(|header| header.packet_type());
+            Err(ProtocolError::new(version, packet, "Remaining Length", &rules::FRAME).at(1))
+        }
+    }
+}

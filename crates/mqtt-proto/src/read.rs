@@ -1,11 +1,11 @@
 //! A bounds-checked reader over one whole frame. Nothing here can panic, whatever the bytes are.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
-use core::str;
+use core::{ops::Range, str};
 
 use crate::{
-    FilterError, PacketId, PacketType, ProtocolError, Rule, Storage, Text, TextError, TopicError, TopicFilter,
-    TopicName, Version, filter, rules, text, topic, varint,
+    FilterError, PacketId, PacketType, ProtocolError, Rule, Storage, Text, TextError, TopicError, TopicFilter, Version,
+    filter, rules, text, topic, varint,
 };
 
 /// Reads the fields of one packet, in their order.
@@ -21,11 +21,10 @@ pub(crate) struct Reader<'f, B: Storage> {
 }
 
 impl<'f, B: Storage> Reader<'f, B> {
-    /// A reader of what follows the fixed header of `header_len` bytes.
+    /// A reader of the end of `frame` that `rest` is.
     #[inline]
-    pub(crate) fn new(frame: &'f B, header_len: usize, packet: PacketType, version: Version) -> Self {
-        let bytes = frame.as_ref();
-        Self { frame, rest: bytes.get(header_len..).unwrap_or_default(), end: bytes.len(), packet, version }
+    pub(crate) fn new(frame: &'f B, rest: &'f [u8], packet: PacketType, version: Version) -> Self {
+        Self { frame, rest, end: frame.as_ref().len(), packet, version }
     }
 
     #[inline]
@@ -56,7 +55,7 @@ impl<'f, B: Storage> Reader<'f, B> {
     /// Offset of the next byte in the frame.
     #[inline]
     pub(crate) fn position(&self) -> usize {
-        self.end.saturating_sub(self.rest.len())
+        self.end.wrapping_sub(self.rest.len())
     }
 
     /// The error that the field at the next byte breaks this rule.
@@ -141,43 +140,59 @@ impl<'f, B: Storage> Reader<'f, B> {
     }
 
     /// A two-byte length and as many bytes, to keep.
+    #[inline(always)]
     pub(crate) fn binary(&mut self, field: &'static str) -> Result<B, ProtocolError> {
         let bytes = self.section(field)?;
         Ok(self.keep(bytes))
     }
 
-    /// Everything that is left, to keep.
-    #[inline]
-    pub(crate) fn tail(&mut self) -> B {
-        let start = self.position();
-        self.rest = &[];
-        self.frame.slice(start..self.end)
-    }
-
     /// A UTF-8 string, to look at; `not_utf8` is the rule that bad UTF-8 breaks here.
-    pub(crate) fn str(&mut self, field: &'static str, not_utf8: &'static Rule) -> Result<&'f str, ProtocolError> {
+    #[inline(always)]
+    pub(crate) fn text_bytes(
+        &mut self,
+        field: &'static str,
+        not_utf8: &'static Rule,
+    ) -> Result<&'f [u8], ProtocolError> {
         let at = self.position();
         let bytes = self.section(field)?;
-        text::check(bytes).map_err(|error| self.fail_at(at, field, text_rule(error, not_utf8)))?;
-        str::from_utf8(bytes).map_err(|_| self.fail_at(at, field, not_utf8))
+        if !text::is_plain(bytes) {
+            self.clone().check_text(at, bytes, field, not_utf8)?;
+        }
+        Ok(bytes)
+    }
+
+    /// The whole check, for a text that is not plain ASCII.
+    #[cold]
+    fn check_text(
+        self,
+        at: usize,
+        bytes: &[u8],
+        field: &'static str,
+        not_utf8: &'static Rule,
+    ) -> Result<(), ProtocolError> {
+        text::check(bytes).map_err(|error| self.fail_at(at, field, text_rule(error, not_utf8)))
+    }
+
+    /// A UTF-8 string that has been checked before.
+    pub(crate) fn checked_str(&mut self, field: &'static str) -> Result<&'f str, ProtocolError> {
+        self.section(field).map(|bytes| str::from_utf8(bytes).unwrap_or_default())
     }
 
     /// A UTF-8 string, to keep; `not_utf8` is the rule that bad UTF-8 breaks here.
+    #[inline(always)]
     pub(crate) fn text(&mut self, field: &'static str, not_utf8: &'static Rule) -> Result<Text<B>, ProtocolError> {
-        let at = self.position();
-        let bytes = self.section(field)?;
-        text::check(bytes).map_err(|error| self.fail_at(at, field, text_rule(error, not_utf8)))?;
+        let bytes = self.text_bytes(field, not_utf8)?;
         Ok(Text::trusted(self.keep(bytes)))
     }
 
     /// A topic name, possibly empty.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn topic(
         &mut self,
         field: &'static str,
         not_utf8: &'static Rule,
         wildcard: &'static Rule,
-    ) -> Result<TopicName<B>, ProtocolError> {
+    ) -> Result<Range<usize>, ProtocolError> {
         let at = self.position();
         let bytes = self.section(field)?;
         if !topic::is_plain(bytes) {
@@ -186,7 +201,14 @@ impl<'f, B: Storage> Reader<'f, B> {
         if self.version == Version::V31 && topic::is_too_long_for_v31(bytes) {
             return Err(self.fail_at(at, field, &rules::TOPIC_LONG));
         }
-        Ok(TopicName::trusted(self.keep(bytes)))
+        let end = self.position();
+        Ok(end.wrapping_sub(bytes.len())..end)
+    }
+
+    /// The next byte, to look at.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
     }
 
     /// The whole check, for a topic that is not plain ASCII.

@@ -2,7 +2,7 @@
 
 use core::{fmt::Debug, hash::Hash, ops::Range};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 /// Where a packet's bytes live. Sealed: `&[u8]` borrows from the read buffer and costs nothing,
 /// [`Bytes`] shares it.
@@ -15,15 +15,28 @@ pub trait Storage: sealed::Sealed + AsRef<[u8]> + Clone + Eq + Ord + Hash + Debu
     #[must_use]
     fn slice(&self, range: Range<usize>) -> Self;
 
+    /// The bytes from `start` on, without counting a reference more.
+    ///
+    /// # Panics
+    ///
+    /// If it starts beyond the end.
+    #[must_use]
+    fn into_tail(self, start: usize) -> Self;
+
     /// The same bytes, as ones that outlive the buffer. Copies `&[u8]`; counts a reference of [`Bytes`].
     #[must_use]
     fn to_shared(&self) -> Bytes;
 }
 
 impl Storage for &[u8] {
-    #[inline]
+    #[inline(always)]
     fn slice(&self, range: Range<usize>) -> Self {
         &self[range]
+    }
+
+    #[inline(always)]
+    fn into_tail(self, start: usize) -> Self {
+        &self[start..]
     }
 
     fn to_shared(&self) -> Bytes {
@@ -39,6 +52,15 @@ impl Storage for Bytes {
             return Bytes::new();
         }
         Bytes::slice(self, range)
+    }
+
+    #[inline]
+    fn into_tail(mut self, start: usize) -> Self {
+        if start == self.len() {
+            return Bytes::new();
+        }
+        self.advance(start);
+        self
     }
 
     fn to_shared(&self) -> Bytes {

@@ -106,7 +106,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), TopicError> {
 }
 
 /// Whether it is a topic name (or empty) as almost all are: of ASCII bytes alone.
-#[inline]
+#[inline(never)]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     text::is_free_of(bytes, |word| text::odd_bytes(word) | wildcards(word))
 }

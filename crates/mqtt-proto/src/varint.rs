@@ -17,6 +17,7 @@ pub(crate) fn read(input: &[u8]) -> Result<Option<(u32, usize)>, &'static Rule> 
     match input {
         [] => Ok(None),
         [byte, ..] if *byte < 0x80 => Ok(Some((u32::from(*byte), 1))),
+        [low, high @ 1..0x80, ..] => Ok(Some((u32::from(*high) << 7 | u32::from(*low & 0x7F), 2))),
         _ => read_long(input),
     }
 }
@@ -36,6 +37,12 @@ fn read_long(input: &[u8]) -> Result<Option<(u32, usize)>, &'static Rule> {
     }
     // Four bytes that all announce another one need not wait for it.
     if input.len() >= 4 { Err(&rules::VARINT_LONG) } else { Ok(None) }
+}
+
+/// How many bytes a length and what it counts take.
+#[inline]
+pub(crate) const fn len_with(length: u32) -> usize {
+    len(length).saturating_add(length as usize)
 }
 
 /// How many bytes `value` takes: 1 to 4.

@@ -48,30 +48,25 @@ pub(crate) trait Sink {
 pub(crate) struct Counter(usize);
 
 impl Counter {
-    /// The count, as a length that a variable byte integer can say.
     #[inline]
-    pub(crate) fn as_varint(&self, packet: PacketType, field: &'static str) -> Result<u32, EncodeError> {
-        match u32::try_from(self.0) {
-            Ok(count) if count <= varint::MAX => Ok(count),
-            Ok(_) | Err(_) => Err(EncodeError::TooLong { packet, field, max: varint::MAX as usize }),
-        }
-    }
-
     pub(crate) fn count(&self) -> usize {
         self.0
     }
+}
 
-    /// Counts bytes that are nowhere near.
-    #[inline]
-    pub(crate) fn skip(&mut self, count: usize) {
-        self.0 = self.0.saturating_add(count);
+/// A length, if a variable byte integer can say it.
+#[inline]
+pub(crate) fn as_varint(len: usize, packet: PacketType, field: &'static str) -> Result<u32, EncodeError> {
+    match u32::try_from(len) {
+        Ok(len) if len <= varint::MAX => Ok(len),
+        Ok(_) | Err(_) => Err(EncodeError::TooLong { packet, field, max: varint::MAX as usize }),
     }
 }
 
 impl Sink for Counter {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        self.skip(bytes.len());
+        self.0 = self.0.saturating_add(bytes.len());
     }
 }
 
@@ -89,11 +84,6 @@ pub(crate) trait Write {
     /// The lower four bits of the first byte.
     fn flags(&self) -> u8 {
         fixed_flags(self.packet_type())
-    }
-
-    /// Length of a payload that `write` leaves to others.
-    fn detached(&self) -> usize {
-        0
     }
 
     /// Writes all that follows the fixed header, or says why that cannot be: the same in each run.
@@ -123,16 +113,20 @@ pub(crate) const fn fixed_flags(packet: PacketType) -> u8 {
 /// Length of the whole packet, in bytes.
 #[inline]
 pub(crate) fn encoded_len<P: Write>(packet: &P, version: Version) -> Result<usize, EncodeError> {
-    let remaining = remaining_len(packet, version)?;
-    Ok(1 + varint::len(remaining) + remaining as usize)
+    remaining_len(packet, version).map(frame_len)
 }
 
-/// Writes the whole packet, but for a detached payload; on an error nothing.
+/// Length of the packet with this Remaining Length, in bytes.
+#[inline]
+pub(crate) fn frame_len(remaining: u32) -> usize {
+    1 + varint::len_with(remaining)
+}
+
+/// Writes the whole packet; on an error nothing.
 #[inline]
 pub(crate) fn encode<P: Write>(packet: &P, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
     let remaining = remaining_len(packet, version)?;
-    // The payload may be spliced in elsewhere: room for what is written here alone.
-    out.reserve(1 + varint::len(remaining) + remaining as usize - packet.detached());
+    out.reserve(frame_len(remaining));
     out.u8((packet.packet_type() as u8) << 4 | packet.flags());
     out.varint(remaining);
     packet.write(version, out)
@@ -142,8 +136,7 @@ pub(crate) fn encode<P: Write>(packet: &P, version: Version, out: &mut BytesMut)
 fn remaining_len<P: Write>(packet: &P, version: Version) -> Result<u32, EncodeError> {
     let mut counter = Counter::default();
     packet.write(version, &mut counter)?;
-    counter.skip(packet.detached());
-    counter.as_varint(packet.packet_type(), "Remaining Length")
+    as_varint(counter.count(), packet.packet_type(), "Remaining Length")
 }
 
 /// Binary data that has a length of two bytes.

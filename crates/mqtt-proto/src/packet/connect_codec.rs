@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use crate::{
     Connect, EncodeError, Message, PacketType, Properties, PropertyId, ProtocolError, QoS, ReasonCode, Rule, Storage,
-    Version, Will,
+    TopicName, Version, Will,
     property::Place,
     read::Reader,
     rules, topic,
@@ -12,22 +12,22 @@ use crate::{
 };
 
 impl<B: Storage> Connect<B> {
-    pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Box<Self>, ProtocolError> {
-        let (version, bridge) = decode_version(reader)?;
+    pub(super) fn decode(mut reader: Reader<'_, B>) -> Result<Box<Self>, ProtocolError> {
+        let (version, bridge) = decode_version(&mut reader)?;
         reader.set_version(version);
         let flags_at = reader.position();
         let flags = reader.u8(FLAGS)?;
         check_flags(flags, version).map_err(|rule| reader.fail_at(flags_at, FLAGS, rule))?;
         let keep_alive = reader.u16("Keep Alive")?;
-        let (properties, _) = Properties::decode(reader, Place::of(PacketType::Connect))?;
+        let (properties, _) = Properties::decode(&mut reader, Place::of(PacketType::Connect))?;
         // MQTT-3.1.3-1: the order of the rest.
         let client_id = reader.text("client identifier", &CLIENT_ID_UTF8)?;
-        let will = if flags & WILL == 0 { None } else { Some(Will::decode(reader, flags)?) };
-        let username = match flags & USER_NAME != 0 && !is_left_out(reader) {
+        let will = if flags & WILL == 0 { None } else { Some(Will::decode(&mut reader, flags)?) };
+        let username = match flags & USER_NAME != 0 && !is_left_out(&reader) {
             true => Some(reader.text("user name", &USER_NAME_UTF8)?),
             false => None,
         };
-        let password = match flags & PASSWORD != 0 && !is_left_out(reader) {
+        let password = match flags & PASSWORD != 0 && !is_left_out(&reader) {
             true => Some(reader.binary("password")?),
             false => None,
         };
@@ -101,13 +101,15 @@ impl<B: Storage> Write for Connect<B> {
 }
 
 impl<B: Storage> Will<B> {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'_, B>, flags: u8) -> Result<Self, ProtocolError> {
         let (properties, delay_interval) = Properties::decode(reader, Place::WILL)?;
         let at = reader.position();
         let topic = reader.topic(WILL_TOPIC, &WILL_TOPIC_UTF8, &rules::TOPIC_WILDCARD)?;
-        if topic.as_bytes().is_empty() {
+        if topic.is_empty() {
             return Err(reader.fail_at(at, WILL_TOPIC, &rules::TOPIC_EMPTY));
         }
+        let topic = TopicName::trusted(reader.slice(topic.start, topic.end));
         let payload = reader.binary("will payload")?;
         // 3 has been refused with the flags.
         let qos = QoS::new(will_qos(flags)).unwrap_or_default();
@@ -134,6 +136,7 @@ impl<B: Storage> Will<B> {
 }
 
 /// The version, and whether the client says that it is a bridge.
+#[inline(always)]
 fn decode_version<B: Storage>(reader: &mut Reader<'_, B>) -> Result<(Version, bool), ProtocolError> {
     let name_at = reader.position();
     let name = reader.section("protocol name")?;

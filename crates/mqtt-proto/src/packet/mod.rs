@@ -18,7 +18,8 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    EncodeError, FixedHeader, PacketType, Properties, ProtocolError, ReasonCode, Rule, Storage, Version,
+    EncodeError, FixedHeader, PacketId, PacketType, Properties, ProtocolError, ReasonCode, Rule, Storage, Version,
+    frame,
     property::Place,
     read::Reader,
     rules,
@@ -80,35 +81,39 @@ impl<B: Storage> Packet<B> {
     ///
     /// If the packet breaks a rule of the version.
     pub fn decode(version: Version, frame: B) -> Result<Self, ProtocolError> {
-        let header = match FixedHeader::parse_inline(frame.as_ref())? {
-            Some(header) if header.frame_len() == frame.as_ref().len() => header,
-            header => return Err(not_one_frame(version, header)),
-        };
-        let packet = header.packet_type();
-        let reader = Reader::new(&frame, header.header_len(), packet, version);
-        check_flags(&reader, header)?;
-        // The packets of every message go straight; the rest may take a call more.
-        match packet {
-            PacketType::Publish => Publish::decode(reader, header.flags()).map(Self::Publish),
-            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-                // In one arm, as the code of `decode` is inlined here.
-                let ack = AckPacket::decode(reader)?;
-                Ok(match packet {
-                    PacketType::PubAck => Self::PubAck(ack),
-                    PacketType::PubRec => Self::PubRec(ack),
-                    PacketType::PubRel => Self::PubRel(ack),
-                    _ => Self::PubComp(ack),
-                })
+        // Most packets that are no messages: acknowledgements of four bytes. They take 41 instructions here, and 110 in
+        // `decode_other`.
+        if let [first, 2, high, low] = *frame.as_ref() {
+            if let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low])) {
+                let ack = AckPacket::bare(packet_id);
+                match first {
+                    0x40 => return Ok(Self::PubAck(ack)),
+                    0x50 => return Ok(Self::PubRec(ack)),
+                    0x62 => return Ok(Self::PubRel(ack)),
+                    0x70 => return Ok(Self::PubComp(ack)),
+                    _ => {}
+                }
             }
-            _ => Self::decode_rare(reader),
+        }
+        match frame.as_ref() {
+            [first, ..] if first >> 4 == PacketType::Publish as u8 => Publish::decode(version, frame),
+            _ => Self::decode_other(version, frame),
         }
     }
 
     #[inline(never)]
-    fn decode_rare(mut reader: Reader<'_, B>) -> Result<Self, ProtocolError> {
+    fn decode_other(version: Version, frame: B) -> Result<Self, ProtocolError> {
+        let (header, body) = frame::split(version, frame.as_ref())?;
+        let packet = header.packet_type();
+        let mut reader = Reader::new(&frame, body, packet, version);
+        check_flags(&reader, header)?;
         let reader = &mut reader;
         Ok(match reader.packet() {
-            PacketType::Connect => Self::Connect(Connect::decode(reader)?),
+            PacketType::PubAck => Self::PubAck(AckPacket::decode(reader)?),
+            PacketType::PubRec => Self::PubRec(AckPacket::decode(reader)?),
+            PacketType::PubRel => Self::PubRel(AckPacket::decode(reader)?),
+            PacketType::PubComp => Self::PubComp(AckPacket::decode(reader)?),
+            PacketType::Connect => Self::Connect(Connect::decode(reader.clone())?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader)?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::decode(reader)?),
             PacketType::SubAck => Self::SubAck(SubAck::decode(reader)?),
@@ -124,12 +129,8 @@ impl<B: Storage> Packet<B> {
                 reader.finish(&rules::TRAILING_FIXED)?;
                 Self::PingResp
             }
-            // Not rare: `decode` has read them.
-            packet @ (PacketType::Publish
-            | PacketType::PubAck
-            | PacketType::PubRec
-            | PacketType::PubRel
-            | PacketType::PubComp) => return Err(reader.fail_at(0, packet.name(), &rules::PACKET_TYPE)),
+            // `decode` has read it.
+            PacketType::Publish => return Err(reader.fail_at(0, packet.name(), &rules::PACKET_TYPE)),
         })
     }
 
@@ -263,12 +264,6 @@ fn wrong_flags<B: Storage>(reader: &Reader<'_, B>, header: FixedHeader) -> Resul
         return Ok(());
     }
     Err(reader.fail_at(0, "flags", rule))
-}
-
-#[cold]
-fn not_one_frame(version: Version, header: Option<FixedHeader>) -> ProtocolError {
-    let packet = header.map(|header| header.packet_type());
-    ProtocolError::new(version, packet, "Remaining Length", &rules::FRAME).at(1)
 }
 
 /// Writes a reason code, if the packet may carry it.

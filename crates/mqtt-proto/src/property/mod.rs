@@ -10,7 +10,7 @@ pub use set::Properties;
 pub(crate) use table::Place;
 use table::{Legal, Row};
 
-use crate::{ProtocolError, Storage, read::Reader, rules, write::Sink};
+use crate::{ProtocolError, Storage, read::Reader, rules, topic, write::Sink};
 
 /// The name of a property, with its number on the wire (5.0 section 2.2.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -90,7 +90,7 @@ impl PropertyId {
     /// The property with this number on the wire.
     #[must_use]
     pub fn new(number: u32) -> Option<Self> {
-        table::find(number).map(|row| row.id)
+        table::find(u8::try_from(number).ok()?).map(|row| row.id)
     }
 
     /// Its name, as the standard writes it.
@@ -111,27 +111,70 @@ impl PropertyId {
 }
 
 /// Reads the identifier of the next property.
-#[inline]
+#[inline(always)]
 fn read_id<B: Storage>(reader: &mut Reader<'_, B>) -> Result<&'static Row, ProtocolError> {
-    let start = reader.clone();
-    let number = reader.varint("property identifier")?;
-    table::find(number).ok_or_else(|| start.fail("property identifier", &table::UNKNOWN))
+    // It is a variable byte integer; those that there are have one byte.
+    match reader.peek().and_then(table::find) {
+        Some(row) => {
+            reader.u8(IDENTIFIER)?;
+            Ok(row)
+        }
+        None => Err(unknown(reader.clone())),
+    }
 }
 
-/// Reads the value of a property.
-#[inline]
-fn read_value<'f, B: Storage>(reader: &mut Reader<'f, B>, row: &Row) -> Result<PropertyValue<'f>, ProtocolError> {
+#[cold]
+fn unknown<B: Storage>(mut reader: Reader<'_, B>) -> ProtocolError {
+    let error = reader.fail(IDENTIFIER, &table::UNKNOWN);
+    reader.varint(IDENTIFIER).err().unwrap_or(error)
+}
+
+/// Reads the value of a property whose identifier is at `at`, and checks it. Returns it, if it is a number.
+#[inline(always)]
+fn check_value<B: Storage>(
+    reader: &mut Reader<'_, B>,
+    at: usize,
+    row: &'static Row,
+) -> Result<Option<u32>, ProtocolError> {
+    let field = row.name;
+    let number = match row.kind {
+        Kind::Byte => reader.u8(field)?.into(),
+        Kind::TwoBytes => reader.u16(field)?.into(),
+        Kind::FourBytes => reader.u32(field)?,
+        Kind::Varint => reader.varint(field)?,
+        Kind::Text => {
+            let text = reader.text_bytes(field, row.not_utf8)?;
+            return match &row.legal {
+                Legal::TopicName(rule) if topic::check(text).is_err() => Err(reader.fail_at(at, field, rule)),
+                Legal::Any | Legal::Bool(_) | Legal::NonZero(_) | Legal::TopicName(_) => Ok(None),
+            };
+        }
+        Kind::Binary => return reader.section(field).map(|_| None),
+        Kind::Pair => {
+            reader.text_bytes("User Property name", &rules::NOT_UTF8_PAIR)?;
+            return reader.text_bytes("User Property value", &rules::NOT_UTF8_PAIR).map(|_| None);
+        }
+    };
+    match &row.legal {
+        Legal::Bool(rule) if number > 1 => Err(reader.fail_at(at, field, rule)),
+        Legal::NonZero(rule) if number == 0 => Err(reader.fail_at(at, field, rule)),
+        Legal::Any | Legal::Bool(_) | Legal::NonZero(_) | Legal::TopicName(_) => Ok(Some(number)),
+    }
+}
+
+/// Reads the value of a property that has been checked.
+fn read_value<'f>(reader: &mut Reader<'f, &'f [u8]>, row: &Row) -> Result<PropertyValue<'f>, ProtocolError> {
     let field = row.name;
     Ok(match row.kind {
         Kind::Byte => PropertyValue::Byte(reader.u8(field)?),
         Kind::TwoBytes => PropertyValue::Number(reader.u16(field)?.into()),
         Kind::FourBytes => PropertyValue::Number(reader.u32(field)?),
         Kind::Varint => PropertyValue::Number(reader.varint(field)?),
-        Kind::Text => PropertyValue::Text(reader.str(field, row.not_utf8)?),
+        Kind::Text => PropertyValue::Text(reader.checked_str(field)?),
         Kind::Binary => PropertyValue::Binary(reader.section(field)?),
         Kind::Pair => {
-            let name = reader.str("User Property name", &rules::NOT_UTF8_PAIR)?;
-            PropertyValue::Pair(name, reader.str("User Property value", &rules::NOT_UTF8_PAIR)?)
+            let name = reader.checked_str(field)?;
+            PropertyValue::Pair(name, reader.checked_str(field)?)
         }
     })
 }
@@ -155,6 +198,8 @@ fn write<S: Sink>(sink: &mut S, id: PropertyId, value: PropertyValue<'_>) {
         }
     }
 }
+
+const IDENTIFIER: &str = "property identifier";
 
 /// What the value of a property looks like on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

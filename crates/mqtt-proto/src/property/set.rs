@@ -8,12 +8,12 @@ use core::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Legal, Place, PropertyId, PropertyValue, read_id, read_value, table, write};
+use super::{Place, PropertyId, PropertyValue, check_value, read_id, read_value, table, write};
 use crate::{
     EncodeError, PacketType, ProtocolError, Storage, Version,
     read::Reader,
-    rules, text, topic,
-    write::{Counter, Sink},
+    rules, text,
+    write::{Counter, Sink, as_varint},
 };
 
 /// The properties of one packet (5.0 section 2.2.2), checked once and kept as encoded.
@@ -33,6 +33,12 @@ impl<B: Storage> Properties<B> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.present & !HIDDEN == 0
+    }
+
+    /// Whether there are none, not even one that is too long to encode.
+    #[inline]
+    pub(crate) fn is_none(&self) -> bool {
+        self.present == 0
     }
 
     /// Bytes that they take on the wire, the Property Length aside.
@@ -111,29 +117,25 @@ impl<B: Storage> Properties<B> {
         let (mut seen, mut cut_off) = (0, 0);
         let mut apart = None;
         while !block.is_empty() {
-            let before = block.clone();
+            let at = block.position();
             let row = read_id(&mut block)?;
             let bit = row.id.bit();
             if allowed & bit == 0 {
-                return Err(before.fail(row.name, &table::MISPLACED));
+                return Err(block.fail_at(at, row.name, &table::MISPLACED));
             }
             if seen & bit & !repeatable != 0 {
-                return Err(before.fail(row.name, &table::REPEATED));
+                return Err(block.fail_at(at, row.name, &table::REPEATED));
             }
             seen |= bit;
-            let value = read_value(&mut block, row)?;
-            if let Some(rule) = row.legal.broken_by(value) {
-                return Err(before.fail(row.name, rule));
-            }
+            let value = check_value(&mut block, at, row)?;
             if bit & HIDDEN != 0 {
-                let PropertyValue::Number(number) = value else { continue };
-                apart = Some(number);
+                apart = value;
                 // At either end, as all encoders put it, it is cut off; in the middle it stays, hidden.
-                if before.position() == start {
+                if at == start {
                     start = block.position();
                     cut_off = bit;
                 } else if block.is_empty() {
-                    end = before.position();
+                    end = at;
                     cut_off = bit;
                 }
             }
@@ -156,24 +158,38 @@ impl<B: Storage> Properties<B> {
         apart: Option<(PropertyId, u32)>,
         sink: &mut S,
     ) -> Result<(), EncodeError> {
-        if self.present == 0 && apart.is_none() {
-            match version {
-                Version::V31 | Version::V311 => {}
-                Version::V5 => sink.u8(0), // MQTT-2.2.2-1
-            }
-            return Ok(());
+        if let Some(length) = self.length(packet, place, version, apart)? {
+            sink.varint(length);
+            self.write_bytes(apart, sink);
         }
-        self.write_some(packet, place, version, apart, sink)
+        Ok(())
     }
 
-    fn write_some<S: Sink>(
+    /// Checks what the types leave open. Returns the Property Length, if the version has one.
+    #[inline]
+    pub(crate) fn length(
         &self,
         packet: PacketType,
         place: Place,
         version: Version,
         apart: Option<(PropertyId, u32)>,
-        sink: &mut S,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<Option<u32>, EncodeError> {
+        if self.is_none() && apart.is_none() {
+            return Ok(match version {
+                Version::V31 | Version::V311 => None,
+                Version::V5 => Some(0), // MQTT-2.2.2-1
+            });
+        }
+        self.length_of_some(packet, place, version, apart)
+    }
+
+    fn length_of_some(
+        &self,
+        packet: PacketType,
+        place: Place,
+        version: Version,
+        apart: Option<(PropertyId, u32)>,
+    ) -> Result<Option<u32>, EncodeError> {
         match version {
             Version::V31 | Version::V311 => {
                 let field = apart.map(|(id, _)| id).or_else(|| self.iter().next().map(|(id, _)| id));
@@ -188,9 +204,7 @@ impl<B: Storage> Properties<B> {
         self.check(packet, place)?;
         let mut counter = Counter::default();
         self.write_bytes(apart, &mut counter);
-        sink.varint(counter.as_varint(packet, PROPERTY_LENGTH)?);
-        self.write_bytes(apart, sink);
-        Ok(())
+        as_varint(counter.count(), packet, PROPERTY_LENGTH).map(Some)
     }
 
     /// What the types leave open: properties of a message that came another way, and values that are too long.
@@ -210,7 +224,7 @@ impl<B: Storage> Properties<B> {
         Ok(())
     }
 
-    fn write_bytes<S: Sink>(&self, apart: Option<(PropertyId, u32)>, sink: &mut S) {
+    pub(crate) fn write_bytes<S: Sink>(&self, apart: Option<(PropertyId, u32)>, sink: &mut S) {
         if let Some((id, number)) = apart {
             write(sink, id, PropertyValue::Number(number));
         }
@@ -289,18 +303,6 @@ impl<'a> Encoded<'a> {
             let value = read_value(&mut reader, row).ok()?;
             Some(Encoded { id: row.id, value, bytes: reader.since(&before) })
         })
-    }
-}
-
-impl Legal {
-    /// The rule that a value breaks.
-    fn broken_by(&'static self, value: PropertyValue<'_>) -> Option<&'static crate::Rule> {
-        match (self, value) {
-            (Self::Bool(rule), PropertyValue::Byte(2..)) => Some(rule),
-            (Self::NonZero(rule), PropertyValue::Number(0)) => Some(rule),
-            (Self::TopicName(rule), PropertyValue::Text(name)) => topic::check(name.as_bytes()).err().map(|_| rule),
-            (Self::Any | Self::Bool(_) | Self::NonZero(_) | Self::TopicName(_), _) => None,
-        }
     }
 }
 
@@ -389,7 +391,7 @@ mod tests {
         let (version, place) = (Version::V5, Place::of(PacketType::Publish));
         // Content Type, Topic Alias, User Property.
         let bytes = Bytes::from_static(b"\x0e\x03\0\x01t\x23\0\x05\x26\0\x01a\0\x01b");
-        let mut reader = Reader::new(&bytes, 0, PacketType::Publish, version);
+        let mut reader = Reader::new(&bytes, &bytes, PacketType::Publish, version);
         let Ok((properties, alias)) = Properties::decode(&mut reader, place) else { panic!("it is legal") };
         assert_eq!(alias, Some(5));
         assert_eq!(ids(&properties), [PropertyId::ContentType, PropertyId::UserProperty]);

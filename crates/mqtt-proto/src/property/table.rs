@@ -57,14 +57,14 @@ impl Place {
 
 /// The property with this number on the wire.
 #[inline]
-pub(super) fn find(number: u32) -> Option<&'static Row> {
-    let index = BY_NUMBER.get(usize::try_from(number).ok()?)?;
+pub(super) fn find(number: u8) -> Option<&'static Row> {
+    let index = BY_NUMBER.get(usize::from(number))?;
     ROWS.get(usize::from(*index))
 }
 
 pub(super) fn row(id: Id) -> &'static Row {
     // Every identifier has a row; the other arm is for the compiler.
-    find(id as u32).unwrap_or(FIRST)
+    find(id as u8).unwrap_or(FIRST)
 }
 
 static ROWS: [Row; 27] = [
