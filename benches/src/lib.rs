@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod decode;
 mod encode;
+pub mod program;
 pub mod samples;
 mod stream;
 mod wire;
@@ -20,12 +21,21 @@ pub struct Row {
     pub name: String,
     /// How often to do it under valgrind: enough that what happens now and then is among it.
     pub units: u64,
+    /// A row whose cost is no part of this one: it fills the buffer that this one empties. For rivals alone.
+    pub less: Option<String>,
     work: Box<dyn Fn(u64) -> u64>,
 }
 
 impl Row {
-    fn new(name: impl Into<String>, work: impl Fn(u64) -> u64 + 'static) -> Self {
-        Self { name: name.into(), units: 32 * BATCH, work: Box::new(work) }
+    /// A row of this name, which does its work as often as it is told and returns a sum that is not zero.
+    pub fn new(name: impl Into<String>, work: impl Fn(u64) -> u64 + 'static) -> Self {
+        Self { name: name.into(), units: 32 * BATCH, less: None, work: Box::new(work) }
+    }
+
+    /// The same row, less what that other one costs.
+    #[must_use]
+    pub fn minus(self, row: String) -> Self {
+        Self { less: Some(row), ..self }
     }
 
     /// Does `n` units, and returns a sum over what came out, which is not zero.
@@ -46,12 +56,6 @@ impl Row {
 pub fn rows() -> Vec<Row> {
     let all = [decode::rows(), encode::rows(), stream::rows(), connection::rows(), client::rows(), broker::rows()];
     all.into_iter().flatten().collect()
-}
-
-/// The row of this name.
-#[must_use]
-pub fn row(name: &str) -> Option<Row> {
-    rows().into_iter().find(|row| row.name == name)
 }
 
 /// Packets that come with one read, and share its buffer.

@@ -20,7 +20,7 @@ type Task = fn(&[String]) -> Result<(), String>;
 
 /// Name, what it does, how.
 const TASKS: [(&str, &str, Task); 11] = [
-    ("bench", "gate [PREFIX...]: no row costs more than its budget; budgets: write what all cost", bench::run),
+    ("bench", "gate|budgets|save|compare|table: what our code costs, and others' (docs/performance.md)", bench::run),
     ("ci", "every check, in order, stopping at the first failure", ci::all),
     (
         "conformance",

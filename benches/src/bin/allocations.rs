@@ -6,28 +6,7 @@
 use std::process::ExitCode;
 
 use allocation_counter::measure;
-use mqtt_benches::Row;
 
 fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let mut rows = mqtt_benches::rows();
-    if let Some(unknown) = wanted.iter().find(|name| rows.iter().all(|row| row.name != **name)) {
-        eprintln!("there is no row {unknown}; `rows list` names all");
-        return ExitCode::FAILURE;
-    }
-    rows.retain(|row| wanted.is_empty() || wanted.contains(&row.name));
-    for row in rows {
-        println!("{} {:.3}", row.name, per_unit(&row));
-    }
-    ExitCode::SUCCESS
-}
-
-fn per_unit(row: &Row) -> f64 {
-    let count = |n| {
-        let counted = measure(|| {
-            assert!(row.run(n) > 0);
-        });
-        counted.count_total as f64
-    };
-    (count(2 * row.units) - count(row.units)) / row.units as f64
+    mqtt_benches::program::allocations(&mqtt_benches::rows(), |work| measure(work).count_total)
 }

@@ -19,7 +19,7 @@ const ALLOCATION_ROUNDING: f64 = 0.0015;
 /// Measures the rows whose names begin with one of the prefixes, or all, and fails if one costs more than its budget.
 pub(super) fn gate(prefixes: &[String]) -> Result<(), String> {
     let budgets = read()?;
-    let programs = Programs::build()?;
+    let programs = Programs::ours()?;
     let costs = programs.measure(prefixes)?;
     let mut faults = Vec::new();
     let mut better = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn gate(prefixes: &[String]) -> Result<(), String> {
 
 /// Measures all rows and makes what they cost their budgets.
 pub(super) fn rewrite() -> Result<(), String> {
-    let programs = Programs::build()?;
+    let programs = Programs::ours()?;
     let mut text = String::from(HEAD);
     let mut line = |words: String| writeln!(text, "{words}").expect("a string takes everything");
     line(format!("compiler = \"{}\"\n\n[rows]", programs.compiler));

@@ -1,0 +1,7 @@
+//! Runs everybody's rows: `codec-rows list`, `codec-rows run ROW N` or `codec-rows twice ROW N`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mqtt_benches::program::rows(&codec::rows())
+}
