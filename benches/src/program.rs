@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::Row;
 
 /// `list` names the rows: name, units, and the row that counts for less, if any. `run ROW N` shows the time of N units.
-/// `twice ROW N` does N units and then 2N, for valgrind.
+/// `twice ROW...` does each row's units and then twice as many, for valgrind.
 #[must_use]
 pub fn rows(rows: &[Row]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,14 +17,24 @@ pub fn rows(rows: &[Row]) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        ["run", name, n] => with_row(rows, name, n, |row, n| {
+        ["run", name, n] => {
+            let (Some(row), Ok(n)) = (rows.iter().find(|row| row.name == name), n.parse()) else {
+                return unknown(name);
+            };
             let start = Instant::now();
             let sum = row.run(n);
             println!("{:.1} ns each, sum {sum}", start.elapsed().as_nanos() as f64 / n as f64);
-        }),
-        ["twice", name, n] => with_row(rows, name, n, |row, n| println!("sums {} and {}", row.run(n), row.run(2 * n))),
+            ExitCode::SUCCESS
+        }
+        ["twice", ref names @ ..] => {
+            for name in names {
+                let Some(row) = rows.iter().find(|row| row.name == *name) else { return unknown(name) };
+                println!("sums {} and {}", row.run(row.units), row.run(2 * row.units));
+            }
+            ExitCode::SUCCESS
+        }
         _ => {
-            eprintln!("usage: list | run ROW N | twice ROW N");
+            eprintln!("usage: list | run ROW N | twice ROW...");
             ExitCode::FAILURE
         }
     }
@@ -34,9 +44,8 @@ pub fn rows(rows: &[Row]) -> ExitCode {
 #[must_use]
 pub fn allocations(rows: &[Row], count: impl Fn(&mut dyn FnMut()) -> u64) -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = wanted.iter().find(|name| rows.iter().all(|row| row.name != **name)) {
-        eprintln!("there is no row {unknown}");
-        return ExitCode::FAILURE;
+    if let Some(name) = wanted.iter().find(|name| rows.iter().all(|row| row.name != **name)) {
+        return unknown(name);
     }
     for row in rows.iter().filter(|row| wanted.is_empty() || wanted.contains(&row.name)) {
         let [once, twice] = [row.units, 2 * row.units].map(|n| count(&mut || assert!(row.run(n) > 0)));
@@ -45,11 +54,7 @@ pub fn allocations(rows: &[Row], count: impl Fn(&mut dyn FnMut()) -> u64) -> Exi
     ExitCode::SUCCESS
 }
 
-fn with_row(rows: &[Row], name: &str, n: &str, work: impl FnOnce(&Row, u64)) -> ExitCode {
-    let (Some(row), Ok(n)) = (rows.iter().find(|row| row.name == name), n.parse()) else {
-        eprintln!("there is no row {name}, or {n} is no number");
-        return ExitCode::FAILURE;
-    };
-    work(row, n);
-    ExitCode::SUCCESS
+fn unknown(name: &str) -> ExitCode {
+    eprintln!("there is no row {name}; `list` names all");
+    ExitCode::FAILURE
 }

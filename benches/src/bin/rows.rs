@@ -1,4 +1,4 @@
-//! Runs rows: `rows list`, `rows run ROW N`, which shows the time, or `rows twice ROW N`: N units, then 2N, for valgrind.
+//! Runs rows: `rows list`, `rows run ROW N`, which shows the time, or `rows twice ROW...` for valgrind.
 
 use std::process::ExitCode;
 

@@ -24,6 +24,9 @@ pub(super) struct Programs {
     allocations: PathBuf,
     /// The compiler that built them.
     pub(super) compiler: String,
+    /// How many rows share a process of valgrind's. With one, no row depends on which other rows there are: what they have
+    /// left of the heap. With more, it is over sooner.
+    rows_at_once: usize,
 }
 
 /// A row of such a program.
@@ -45,7 +48,7 @@ impl Programs {
             pinned("cargo build --quiet --locked --profile rows --package mqtt-benches --bins --target-dir");
         run(build.arg(&target))?;
         let folder = target.join("rows");
-        Ok(Self { rows: folder.join("rows"), allocations: folder.join("allocations"), compiler })
+        Ok(Self { rows: folder.join("rows"), allocations: folder.join("allocations"), compiler, rows_at_once: 1 })
     }
 
     /// Everybody's codec rows, built by the compiler at hand: some rivals want a newer one than we do.
@@ -54,7 +57,12 @@ impl Programs {
         let mut build = command("cargo build --quiet --locked --profile rows --package codec --bins --manifest-path");
         run(build.arg("benches/rivals/Cargo.toml").arg("--target-dir").arg(rivals_target()))?;
         let folder = rivals_target().join("rows");
-        Ok(Self { rows: folder.join("codec-rows"), allocations: folder.join("codec-allocations"), compiler })
+        Ok(Self {
+            rows: folder.join("codec-rows"),
+            allocations: folder.join("codec-allocations"),
+            compiler,
+            rows_at_once: 20,
+        })
     }
 
     /// Copies the programs to a folder, to be compared with later ones.
@@ -117,46 +125,52 @@ impl Programs {
         counted.lines().map(|line| row(line).ok_or_else(|| format!("`allocations` said: {line}"))).collect()
     }
 
-    /// As many at a time as there are cores: other work changes nothing in a count.
+    /// As many processes at a time as there are cores: other work changes nothing in a count.
     fn instructions(&self, rows: &[Row]) -> Result<Vec<f64>, String> {
+        let groups: Vec<&[Row]> = rows.chunks(self.rows_at_once).collect();
         let next = AtomicUsize::new(0);
-        let results = Mutex::new(vec![None; rows.len()]);
+        let results = Mutex::new(vec![Ok(Vec::new()); groups.len()]);
         thread::scope(|scope| {
             for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
                 scope.spawn(|| {
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(row) = rows.get(index) else { break };
-                        let cost = per_unit(&self.rows, &row.name, row.units);
-                        results.lock().expect("nobody panics with it")[index] = Some(cost);
+                        let Some(group) = groups.get(index) else { break };
+                        let costs = per_unit(&self.rows, group);
+                        results.lock().expect("nobody panics with it")[index] = costs;
                     }
                 });
             }
         });
         let results = results.into_inner().expect("nobody panics with it");
-        results.into_iter().map(|result| result.expect("every row had its turn")).collect()
+        Ok(results.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 }
 
-/// (I(2n) - I(n)) / n: what happens once, before the loop, is in both.
+/// Of each row (I(2n) - I(n)) / n: what happens once, before the loop, is in both.
 ///
-/// One process for each row, so that no row depends on which other rows there are: `rows twice` runs it with n and with 2n,
-/// and callgrind writes its count whenever `Row::run` returns. Most of the time is spent on valgrind's start.
-fn per_unit(program: &Path, row: &str, units: u64) -> Result<f64, String> {
-    let folder = target_dir().join("xtask").join("bench").join("callgrind").join(row.replace(' ', "-"));
+/// Callgrind writes its count whenever `Row::run` returns, which `rows twice` calls twice for each row. Most of the time is
+/// spent on valgrind's start.
+fn per_unit(program: &Path, rows: &[Row]) -> Result<Vec<f64>, String> {
+    let name = rows[0].name.replace(' ', "-");
+    let folder = target_dir().join("xtask").join("bench").join("callgrind").join(&name);
     fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let out = |suffix: &str| folder.join(format!("out{suffix}"));
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--zero-before=mqtt_benches::Row::run", "--dump-after=mqtt_benches::Row::run"]);
-    valgrind.arg(format!("--callgrind-out-file={}", out("").display())).arg(program);
+    valgrind.arg(format!("--callgrind-out-file={}", out("").display())).arg(program).arg("twice");
     // The environment lies on the stack, and its length decides how the rest of it is aligned.
-    valgrind.args(["twice", row, &units.to_string()]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    valgrind.args(rows.iter().map(|row| &row.name)).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
     let result = valgrind.output().map_err(|error| format!("cannot run valgrind ({error}): install it"))?;
     if !result.status.success() {
-        return Err(format!("{row} under valgrind: {}\n{}", result.status, String::from_utf8_lossy(&result.stderr)));
+        return Err(format!("{name} under valgrind: {}\n{}", result.status, String::from_utf8_lossy(&result.stderr)));
     }
-    let (once, twice) = (total(&out(".1"))?, total(&out(".2"))?);
-    Ok((twice - once) / units as f64)
+    let costs = rows.iter().zip(0..).map(|(row, index)| {
+        let (once, twice) =
+            (total(&out(&format!(".{}", 2 * index + 1)))?, total(&out(&format!(".{}", 2 * index + 2)))?);
+        Ok((twice - once) / row.units as f64)
+    });
+    costs.collect()
 }
 
 /// The sum in callgrind's file.

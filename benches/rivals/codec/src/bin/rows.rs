@@ -1,4 +1,4 @@
-//! Runs everybody's rows: `codec-rows list`, `codec-rows run ROW N` or `codec-rows twice ROW N`.
+//! Runs everybody's rows: `codec-rows list`, `codec-rows run ROW N` or `codec-rows twice ROW...`.
 
 use std::process::ExitCode;
 
