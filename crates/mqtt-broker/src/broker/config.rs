@@ -45,7 +45,7 @@ pub struct Config {
     /// Retained messages of one client, so that one leaves room for others; one more is refused with 0x97, and not delivered
     /// either. A message counts for whoever published it last, by client identifier, user name and listener, for as long as it
     /// is retained: a session that ends takes nothing with it. Clients that may choose their identifier can use up the room
-    /// of many. Default: 10,000. Counting costs some 140 bytes and its names for each client that has such messages.
+    /// of many. Default: 10,000. Counting costs some 110 bytes and its names for each client that has such messages.
     pub maximum_retained_messages_per_client: usize,
     /// Bytes of topics, payloads and properties of one client's retained messages and of its names, as above. Default: 32 MiB.
     pub maximum_retained_bytes_per_client: usize,

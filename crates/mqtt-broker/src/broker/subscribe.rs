@@ -96,10 +96,14 @@ impl Broker {
         };
         // U5-3.8.4: not to share groups.
         if is_wanted && !filter.is_shared() {
-            let is_status = filter.as_bytes().starts_with(b"$SYS/");
-            let retained = if is_status { &self.status_values } else { &self.retained };
-            let cursor = retained.cursor(&filter);
-            client.replays.push_back(Replay { filter, cursor, is_status, granted });
+            if filter.as_bytes().starts_with(b"$SYS/") {
+                let (filter, granted) = (filter.clone(), granted.clone());
+                let cursor = self.status_values.cursor(&filter);
+                client.replays.push_back(Replay { filter, cursor, is_status: true, granted });
+            }
+            // Below $SYS, too, where the embedder may have retained something.
+            let cursor = self.retained.cursor(&filter);
+            client.replays.push_back(Replay { filter, cursor, is_status: false, granted });
         }
     }
 

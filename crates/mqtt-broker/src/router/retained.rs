@@ -16,7 +16,7 @@ use crate::ClientInfo;
 /// What the store may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetainedLimits {
-    /// Messages. Each costs some 230 bytes beside its own, and each client that has some another 140.
+    /// Messages. Each costs some 220 bytes beside its own, and each client that has some another 110.
     pub messages: usize,
     /// Bytes of all topics, payloads and properties, and of the names of their owners.
     pub bytes: usize,
@@ -33,7 +33,7 @@ impl RetainedLimits {
 }
 
 impl Default for RetainedLimits {
-    /// 100,000 messages (some 23 MB beside their own bytes) and 256 MiB, of one owner 10,000 and 32 MiB.
+    /// 100,000 messages (some 22 MB beside their own bytes) and 256 MiB, of one owner 10,000 and 32 MiB.
     fn default() -> Self {
         Self { messages: 100_000, bytes: 256 << 20, messages_of_one: 10_000, bytes_of_one: 32 << 20 }
     }

@@ -81,6 +81,23 @@ fn without_a_descriptor_left_the_server_serves_those_it_has_and_lets_others_in_l
     assert!(matches!(&told[..], [(why, 1), ..] if why.contains("open files")), "{told:?}");
 }
 
+/// They come back as soon as they are gone: each of them with an identifier of its own, or without a word.
+#[test]
+fn a_flood_of_connections_that_leave_at_once_disturbs_nobody() {
+    withstand(Config::default(), 8, 32 * MIB, |field, number| {
+        for n in 0..200 {
+            let bytes = if n % 4 == 0 { Vec::new() } else { hello(Version::V311, format!("flood {number} {n}")) };
+            // Not all of them find room in the system's queue.
+            if let Ok(mut stream) = TcpStream::connect(field.address) {
+                let _gone_already = stream.write_all(&bytes);
+            }
+            if field.is_over() {
+                return;
+            }
+        }
+    });
+}
+
 /// bugs.tsv 60, 61: one identifier connects again and again, publishes and subscribes meanwhile.
 #[test]
 fn a_storm_of_take_overs_disturbs_nobody() {

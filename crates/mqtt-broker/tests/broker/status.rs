@@ -89,6 +89,18 @@ fn clients_publish_nothing_below_sys_and_get_it_only_by_name() {
 }
 
 #[test]
+fn what_the_program_retains_below_sys_is_found_beside_the_brokers_own() {
+    let mut rig = Rig::new(Config::default());
+    let dashboard = rig.client("dashboard");
+    rig.broker.publish(rig.now, message("$SYS/broker/site", "north").with_retain(true)).unwrap();
+    rig.subscribe(dashboard, "$SYS/broker/site", QoS::AtMostOnce);
+    assert_eq!(rig.received(dashboard), ["$SYS/broker/site=north"]);
+    rig.subscribe(dashboard, "$SYS/broker/+", QoS::AtMostOnce);
+    let values = values(&rig.take(dashboard));
+    assert!(values["site"] == "north" && values.contains_key("version"), "{values:?}");
+}
+
+#[test]
 fn the_status_can_be_turned_off() {
     let mut rig = Rig::new(Config { status_interval: Duration::ZERO, ..Config::default() });
     let dashboard = rig.client("dashboard");
