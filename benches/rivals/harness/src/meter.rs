@@ -38,7 +38,8 @@ impl Meter {
         let per_message = |nanos: Duration| nanos.as_nanos() as f64 / messages as f64;
         let mut line = format!("\"cpu_ns\":{:.1},", per_message(cpu() - self.cpu));
         line += &format!("\"wall_ns\":{:.1}", per_message(self.wall.elapsed()));
-        if allocator::is_counting() {
+        // A program without the counting allocator has counted nothing, not even the arguments.
+        if allocator::is_counting() && allocator::count() > 0 {
             let allocations = (allocator::count() - self.allocations) as f64 / messages as f64;
             line += &format!(",\"allocations\":{allocations:.4}");
         }
