@@ -6,10 +6,11 @@
 //! within one run alone: rounds take turns, and the median counts.
 
 mod budgets;
-mod clients;
 mod compare;
 mod measure;
 mod results;
+mod rivals;
+mod size;
 mod table;
 
 /// `cargo xtask bench PART ...`

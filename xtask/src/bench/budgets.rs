@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use toml::{Table, Value};
 
 use super::measure::{Cost, Programs};
+use super::size;
 use crate::shell::root;
 
 /// Growth that is let through: a change elsewhere moves a few instructions.
@@ -19,9 +20,12 @@ const ALLOCATION_ROUNDING: f64 = 0.0015;
 /// Measures the rows whose names begin with one of the prefixes, or all, and fails if one costs more than its budget.
 pub(super) fn gate(prefixes: &[String]) -> Result<(), String> {
     let budgets = read()?;
+    let mut faults = Vec::new();
+    if prefixes.is_empty() {
+        faults.extend(check_size(&budgets)?);
+    }
     let programs = Programs::ours()?;
     let costs = programs.measure(prefixes)?;
-    let mut faults = Vec::new();
     let mut better = Vec::new();
     println!("{:44} {:>12} {:>12} {:>8} {:>12}", "row", "instructions", "budget", "", "allocations");
     for (name, is) in &costs {
@@ -64,12 +68,26 @@ pub(super) fn gate(prefixes: &[String]) -> Result<(), String> {
     ))
 }
 
+/// What is wrong with the size of the client role, if anything is.
+fn check_size(budgets: &Table) -> Result<Option<String>, String> {
+    let was = budgets.get("size").and_then(|size| size.get("client")).and_then(Value::as_integer);
+    let was = was.ok_or_else(|| format!("{} has no size of the client", path().display()))? as f64;
+    let is = size::client()?;
+    println!("the client role without std: {is} bytes of code and constants, budget {was}\n");
+    Ok((is > was * (1.0 + TOLERANCE)).then(|| format!("the client role without std: bytes were {was}, are {is}")))
+}
+
 /// Measures all rows and makes what they cost their budgets.
 pub(super) fn rewrite() -> Result<(), String> {
     let programs = Programs::ours()?;
     let mut text = String::from(HEAD);
     let mut line = |words: String| writeln!(text, "{words}").expect("a string takes everything");
-    line(format!("compiler = \"{}\"\n\n[rows]", programs.compiler));
+    line(format!("compiler = \"{}\"\n", programs.compiler));
+    line(format!(
+        "[size]\n# The client role in a program without std, opt-level \"z\", LTO: code and constants, in bytes.\nclient = {}\n",
+        size::client()?
+    ));
+    line("[rows]".to_owned());
     for (name, Cost { instructions, allocations }) in programs.measure(&[])? {
         line(format!("\"{name}\" = {{ instructions = {instructions:.1}, allocations = {allocations:.3} }}"));
     }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::clients::{self, Client};
 use super::measure::{Cost, Programs};
 use super::results::{self, Figure, medians};
+use super::rivals;
 use crate::shell::target_dir;
 
 /// Rounds of each scenario.
@@ -18,15 +18,12 @@ pub(super) fn save(name: &str) -> Result<(), String> {
     let programs = Programs::ours()?;
     results::write(&folder.with_extension("json"), &rows(&programs)?)?;
     programs.keep(&folder)?;
-    for client in clients::build()?.into_iter().filter(is_ours) {
-        let to = folder.join(client.program.file_name().expect("a program has a name"));
-        fs::copy(&client.program, &to).map_err(|error| format!("cannot write {}: {error}", to.display()))?;
-    }
+    rivals::keep(&rivals::build()?, &folder)?;
     println!("kept in {}", folder.display());
     Ok(())
 }
 
-/// Measures our rows again, and the scenarios whose names begin so, in turn with the programs that were kept and rivals'.
+/// Measures our rows again, and the scenarios of clients that have these names (or all), in turn with the programs that were kept.
 pub(super) fn compare(name: &str, scenarios: &[String]) -> Result<(), String> {
     let folder = folder(name);
     let then = results::read(&folder.with_extension("json"))?;
@@ -43,16 +40,16 @@ pub(super) fn compare(name: &str, scenarios: &[String]) -> Result<(), String> {
             println!("{:48} {:14} {:10.1} {:10.1} {ratio:7.3}", is.row, is.metric, was.value, is.value);
         }
     }
-    let mut all = clients::build()?;
-    let kept: Vec<Client> = all
-        .iter()
-        .filter(|client| is_ours(client))
-        .map(|client| folder.join(client.program.file_name().expect("a program has a name")))
-        .filter(|program| program.exists())
-        .map(|program| Client { program, prefix: "then: " })
-        .collect();
-    all.extend(kept);
-    let figures = medians(&clients::measure(&all, scenarios, ROUNDS)?);
+    let present = rivals::build()?;
+    let mut arguments = ["--rounds".to_owned(), "1".to_owned()].to_vec();
+    arguments.extend(scenarios.iter().flat_map(|scenario| ["--row".to_owned(), scenario.clone()]));
+    let mut figures = Vec::new();
+    for _ in 0..ROUNDS {
+        figures.extend(rivals::measure(&present, "client", &arguments)?);
+        let then = rivals::measure(&folder, "client", &arguments)?;
+        figures.extend(then.into_iter().map(|figure| Figure { who: format!("then: {}", figure.who), ..figure }));
+    }
+    let figures = medians(&figures);
     for figure in figures.iter().filter(|figure| figure.metric == "cpu_ns") {
         let best = figures.iter().filter(|other| other.row == figure.row && other.metric == "cpu_ns");
         let best = best.map(|other| other.value).fold(f64::INFINITY, f64::min);
@@ -77,10 +74,6 @@ pub(super) fn rows(programs: &Programs) -> Result<Vec<Figure>, String> {
         ]
     };
     Ok(costs.iter().flat_map(both).collect())
-}
-
-fn is_ours(client: &Client) -> bool {
-    client.program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("client-ours"))
 }
 
 fn folder(name: &str) -> PathBuf {

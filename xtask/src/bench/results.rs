@@ -26,7 +26,7 @@ impl Figure {
         Self { area, row, who, metric, value }
     }
 
-    fn from_json(line: &str) -> Result<Self, String> {
+    pub(super) fn from_json(line: &str) -> Result<Self, String> {
         let json: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
         let text = |field: &str| json[field].as_str().ok_or_else(|| format!("no {field}: {line}"));
         let value = json["value"].as_f64().ok_or_else(|| format!("no value: {line}"))?;

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::measure::{Cost, Programs};
 use super::results::{self, Figure, medians};
-use super::{clients, compare};
+use super::{compare, rivals};
 use crate::shell::{command, output, root};
-
-/// Rounds of each scenario with sockets.
-const ROUNDS: u32 = 5;
 
 /// Measures these areas, or all, and writes the document. What is not measured now stays as it was.
 pub(super) fn run(areas: &[String]) -> Result<(), String> {
@@ -31,8 +28,7 @@ pub(super) fn run(areas: &[String]) -> Result<(), String> {
                 let programs = Programs::ours()?;
                 (compare::rows(&programs)?, programs.compiler.clone())
             }
-            "client" => (clients::measure(&clients::build()?, &[], ROUNDS)?, compiler()?),
-            _ => (broker()?, compiler()?),
+            _ => (rivals::measure(&rivals::build()?, area, &[])?, compiler()?),
         };
         if measured.is_empty() {
             println!("{area}: nothing was measured");
@@ -57,12 +53,6 @@ fn codec() -> Result<(Vec<Figure>, String), String> {
         figures.push(Figure::new("codec", row, who, "allocations", allocations));
     }
     Ok((figures, programs.compiler.clone()))
-}
-
-/// What the programs of `benches/rivals/broker` have left: they take long, and are run by hand (benches/rivals/README.md).
-fn broker() -> Result<Vec<Figure>, String> {
-    let left = results::read(&super::measure::rivals_target().join("broker.jsonl"))?;
-    Ok(left.into_iter().filter(|figure| figure.area == "broker").collect())
 }
 
 fn document(figures: &[Figure], conditions: &BTreeMap<String, String>) -> Result<String, String> {
