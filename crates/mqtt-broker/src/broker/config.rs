@@ -26,7 +26,8 @@ pub struct Config {
     /// Levels of a topic (refused with 0x90) or filter (0x8F). Default: 200.
     pub maximum_topic_levels: usize,
     /// Messages that wait for one client, those in flight aside. When as many wait, the newest is dropped for this client.
-    /// A connected client for which nothing waits gets one whatever the limit. Default: 1,000. Each costs 64 bytes and the
+    /// A connected client for which nothing waits gets one whatever the limit, and 64 of those below `$SYS` may wait beyond it.
+    /// Default: 1,000. Each costs 64 bytes and the
     /// message itself, once for all clients.
     pub maximum_queued_messages: usize,
     /// Bytes of topics, payloads and properties that wait for one client, as above; messages from 64 KiB on count until they

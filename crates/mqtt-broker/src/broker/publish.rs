@@ -7,7 +7,8 @@ use super::client::Client;
 use super::config::Config;
 use super::policy::{ClientInfo, Policy};
 use super::queue::{Identifiers, Queued};
-use super::store::MessageKey;
+use super::status::STATUS_TOPICS;
+use super::store::{MessageKey, Stored};
 use super::{Broker, PRESENT};
 use crate::router::{Full, ShareId};
 
@@ -175,12 +176,11 @@ impl Broker {
         if !self.policy.deliver(&client.info, &stored.message) {
             return Offered::Not(None);
         }
-        let len = stored.len;
         let waits = !is_here || client.has_messages();
-        if waits && no_room(&self.config, client, len, self.store.bytes()).is_some() {
+        if waits && no_room(&self.config, client, stored, self.store.bytes()).is_some() {
             let expired = client.queue.take_expired(now, &self.store);
             expired.into_iter().for_each(|entry| self.store.release(entry.key));
-            if let Some(why) = no_room(&self.config, client, len, self.store.bytes()) {
+            if let Some(why) = no_room(&self.config, client, self.store.stored(message), self.store.bytes()) {
                 return Offered::Not(Some(why));
             }
         }
@@ -217,9 +217,12 @@ pub(super) fn levels(topic: &[u8]) -> usize {
 }
 
 /// Why a message of so many bytes cannot wait for a client.
-fn no_room(config: &Config, client: &Client, len: usize, total: usize) -> Option<DropReason> {
+fn no_room(config: &Config, client: &Client, message: &Stored, total: usize) -> Option<DropReason> {
+    // The broker's own values come all at once, before the first can leave: a shorter queue would always lose the same ones.
+    let spare = if message.message.topic.as_bytes().starts_with(b"$SYS/") { STATUS_TOPICS } else { 0 };
+    let len = message.len;
     let queue = &client.queue;
-    if queue.len() >= config.maximum_queued_messages
+    if queue.len() >= config.maximum_queued_messages.saturating_add(spare)
         || client.held_bytes + queue.bytes() + len > config.maximum_queued_bytes
     {
         return Some(DropReason::QueueFull);

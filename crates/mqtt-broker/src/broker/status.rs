@@ -175,5 +175,8 @@ const LOADS: [Measured; 9] = [
     Measured { name: "connections", count: |counts| counts.connects },
 ];
 
+/// Topics at most: what a queue takes of them beyond its limit.
+pub(super) const STATUS_TOPICS: usize = 64;
+
 /// Minutes.
 const WINDOWS: [f64; 3] = [1.0, 5.0, 15.0];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mqtt_broker::Config;
+use mqtt_broker::{Config, DropReason, Notice};
 use mqtt_proto::{Message, QoS, ReasonCode};
 
 use crate::rig::{Rig, at, message, payload, v5};
@@ -52,6 +52,32 @@ fn dashboards_find_the_names_they_know() {
     assert_eq!(values["load/bytes/received/1min"], "644.78");
     assert!(values["load/bytes/received/15min"].starts_with("46."), "{}", values["load/bytes/received/15min"]);
     assert_eq!(values.keys().filter(|name| name.starts_with("load/")).count(), 27);
+}
+
+#[test]
+fn a_short_queue_takes_all_values_at_once_and_one_that_nobody_empties_no_more() {
+    let mut rig = Rig::new(Config { maximum_queued_messages: 1, ..Config::default() });
+    let (dashboard, deaf) = (rig.client("dashboard"), rig.connect(v5("deaf").with_keep_alive(0)));
+    for device in [dashboard, deaf] {
+        rig.subscribe(device, "$SYS/#", QoS::AtMostOnce);
+    }
+    let all = values(&rig.take(dashboard)).len();
+    assert!((50..=64).contains(&all), "{all}");
+    rig.broker.handle_traffic(700, 900);
+    rig.advance_secs(10);
+    let changed = values(&rig.take(dashboard));
+    assert!(changed.len() > 10 && changed.contains_key("load/bytes/sent/15min"), "{changed:?}");
+    assert_eq!(rig.notices.iter().filter(|notice| matches!(notice, Notice::Dropped { .. })).count(), 0);
+    rig.devices[deaf].is_deaf = true;
+    for _ in 0..20_000 {
+        rig.broker.handle_traffic(1, 1);
+        rig.advance_secs(10);
+        if rig.notices.iter().any(|notice| matches!(notice, Notice::Dropped { why: DropReason::QueueFull, .. })) {
+            return;
+        }
+        rig.take(dashboard);
+    }
+    panic!("there is no limit");
 }
 
 // Bugs 85, 88
