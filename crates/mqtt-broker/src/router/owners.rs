@@ -99,7 +99,7 @@ impl Owners {
     }
 }
 
-/// Whether two connections are the same client's: the identifier alone is not, where users share none.
+/// Whether both are the same client: two users may choose the same identifier.
 fn is_same(a: &ClientInfo, b: &ClientInfo) -> bool {
     a.client_id == b.client_id && a.username == b.username && a.origin.listener == b.origin.listener
 }
