@@ -72,7 +72,7 @@ impl<'a> Printer<'a> {
                 content_type: properties.content_type(),
                 correlation_data: properties.correlation_data(),
                 message_expiry_interval: properties.message_expiry_interval(),
-                payload_format_indicator: properties.payload_format_indicator(),
+                payload_format_indicator: properties.payload_format_indicator().map(u8::from),
                 response_topic: properties.response_topic(),
                 subscription_identifiers: &identifiers,
                 user_properties: &user,

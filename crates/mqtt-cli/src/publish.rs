@@ -10,12 +10,12 @@ use crate::input::{self, Lines};
 use crate::interrupt::Interrupt;
 use crate::pipeline::Pipeline;
 use crate::report::{Outcome, Report};
-use crate::session::{self, Session};
+use crate::session::{self, Dial, Session};
 
 /// Sends what the arguments say.
 pub(crate) async fn run(args: PublishArgs) -> Outcome {
     let report = Report { quiet: args.connection.quiet, debug: args.connection.debug };
-    let bind = args.connection.bind;
+    let dial = Dial::of(&args.connection);
     // Read before anything is dialled: there is no connection to lose while a file or stdin is slow.
     let payload = match read(&args.source) {
         Ok(payload) => payload,
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: PublishArgs) -> Outcome {
         Ok(new) => new,
         Err(outcome) => return outcome,
     };
-    if let Err(outcome) = session.connect(driver, bind, &mut interrupt).await {
+    if let Err(outcome) = session.connect(driver, dial, &mut interrupt).await {
         return outcome;
     }
     let handle = session.handle.clone();

@@ -37,15 +37,15 @@ impl Session {
     }
 
     /// Connects. The first connection is tried once; its failure, or a signal meanwhile, is the outcome of the program.
-    pub(crate) async fn connect(
-        &self,
-        driver: Driver,
-        bind: Option<IpAddr>,
-        interrupt: &mut Interrupt,
-    ) -> Result<(), Outcome> {
-        match bind {
-            None => tokio::spawn(mqtt_tokio::drive(driver, mqtt_tokio::dial)),
-            Some(address) => tokio::spawn(mqtt_tokio::drive(driver, move |server| dial_from(address, server))),
+    pub(crate) async fn connect(&self, driver: Driver, dial: Dial, interrupt: &mut Interrupt) -> Result<(), Outcome> {
+        match dial {
+            Dial::Tcp => tokio::spawn(mqtt_tokio::drive(driver, mqtt_tokio::dial)),
+            Dial::TcpFrom(address) => tokio::spawn(mqtt_tokio::drive(driver, move |server| dial_from(address, server))),
+            #[cfg(unix)]
+            Dial::Unix(path) => {
+                let dial = move |_| tokio::net::UnixStream::connect(path.clone());
+                tokio::spawn(mqtt_tokio::drive(driver, dial))
+            }
         };
         tokio::select! {
             connected = self.handle.connected() => match connected {
@@ -83,11 +83,33 @@ impl Session {
     }
 }
 
+/// How the broker is reached.
+pub(crate) enum Dial {
+    Tcp,
+    /// From this address of the machine.
+    TcpFrom(IpAddr),
+    #[cfg(unix)]
+    Unix(std::path::PathBuf),
+}
+
+impl Dial {
+    pub(crate) fn of(args: &ConnectionArgs) -> Self {
+        match (&args.target, args.bind) {
+            #[cfg(unix)]
+            (Target::Unix(path), _) => Self::Unix(path.clone()),
+            (_, Some(address)) => Self::TcpFrom(address),
+            (_, None) => Self::Tcp,
+        }
+    }
+}
+
 /// The client's options, as the arguments say them.
 pub(crate) fn options(args: ConnectionArgs, connect: ConnectProperties) -> Result<Options, OptionsError> {
     let mut options = match args.target {
         Target::Host { host, port } => Options::new(host, port),
         Target::Url(url) => Options::from_url(&url)?,
+        // What is said of the broker names the socket.
+        Target::Unix(path) => Options::new(path.to_string_lossy(), 0),
     };
     options = options
         .version(args.version)

@@ -16,12 +16,12 @@ use crate::pipeline::Pipeline;
 use crate::printer::{Printer, Verdict};
 use crate::properties::PropertyArgs;
 use crate::report::{Outcome, Report};
-use crate::session::{self, Session};
+use crate::session::{self, Dial, Session};
 
 /// Prints what the arguments say.
 pub(crate) async fn run(mut args: SubscribeArgs) -> Outcome {
     let report = Report { quiet: args.connection.quiet, debug: args.connection.debug };
-    let bind = args.connection.bind;
+    let dial = Dial::of(&args.connection);
     limit_window(&mut args);
     let options = match session::options(args.connection, std::mem::take(&mut args.properties.connect)) {
         Ok(options) => options.flush_timeout(FLUSH),
@@ -40,7 +40,7 @@ pub(crate) async fn run(mut args: SubscribeArgs) -> Outcome {
     };
     // Before anything is dialled: what the broker sends right after CONNACK must find the stream there.
     let streams = Streams { everything: session.handle.messages(), own: None };
-    if let Err(outcome) = session.connect(driver, bind, &mut interrupt).await {
+    if let Err(outcome) = session.connect(driver, dial, &mut interrupt).await {
         return outcome;
     }
     let mut work = Work {

@@ -16,7 +16,7 @@ use crate::{Backoff, OptionsError};
 pub struct Endpoint {
     /// A host name or an IP address, an IPv6 address without brackets.
     pub host: String,
-    /// The port.
+    /// The port; 0 for a transport that has none, whose address is `host`.
     pub port: u16,
     /// How long dialling it may take. A dial that blocks must keep to it; others are told by
     /// [`Driver::wants_close`](crate::Driver::wants_close).
@@ -25,7 +25,9 @@ pub struct Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
+        if self.port == 0 {
+            f.write_str(&self.host)
+        } else if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
         } else {
             write!(f, "{}:{}", self.host, self.port)

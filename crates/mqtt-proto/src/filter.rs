@@ -6,7 +6,7 @@ use core::{fmt, ops::Deref, str};
 use bytes::Bytes;
 
 use crate::{
-    Storage, TopicName,
+    Storage, TopicName, Version,
     text::{self, Text, TextError},
     topic,
 };
@@ -14,7 +14,8 @@ use crate::{
 /// What a subscription asks for: a topic, possibly with the wildcards `+` (one level) and `#` (all that follows), or a
 /// shared subscription `$share/name/filter`.
 ///
-/// What begins with `$share/` must be a shared subscription in every version: brokers share in MQTT 3.1.1 too.
+/// MQTT 5.0 knows nothing else that begins with `$share/`. For 3.x, which knows no shares, `$share/name` or `$share/+/a` is a
+/// filter like any other: see [`is_legal_in`](Self::is_legal_in).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter<B: Storage = Bytes>(Text<B>);
 
@@ -30,8 +31,6 @@ pub enum FilterError {
     MultiLevel,
     /// A `+` is not alone in its level.
     SingleLevel,
-    /// After `$share/` there is no name without wildcards, or no filter after it.
-    Share,
 }
 
 impl<B: Storage> TopicFilter<B> {
@@ -39,8 +38,7 @@ impl<B: Storage> TopicFilter<B> {
     ///
     /// # Errors
     ///
-    /// If they are not a [`Text`], are empty, have a wildcard where none may be, or begin with `$share/` and are
-    /// not a shared subscription.
+    /// If they are not a [`Text`], are empty, or have a wildcard where none may be.
     pub fn new(bytes: B) -> Result<Self, FilterError> {
         if bytes.as_ref().len() > text::MAX_LEN {
             return Err(FilterError::Text(TextError::TooLong)); // MQTT-4.7.3-3
@@ -71,7 +69,17 @@ impl<B: Storage> TopicFilter<B> {
     /// Whether it is a shared subscription, `$share/name/filter`. (MQTT 3.x gives `$share` no meaning; brokers do.)
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.as_bytes().starts_with(SHARE)
+        split_share(self.as_bytes()).is_some()
+    }
+
+    /// Whether the version has such a filter. What begins with `$share/` has to be a shared subscription in 5.0: a name
+    /// without wildcards and a filter follow (MQTT-4.8.2-1, MQTT-4.8.2-2).
+    #[must_use]
+    pub fn is_legal_in(&self, version: Version) -> bool {
+        match version {
+            Version::V31 | Version::V311 => true,
+            Version::V5 => !is_misshaped_share(self.as_bytes()),
+        }
     }
 
     /// The name of the share, if it is a shared subscription.
@@ -149,26 +157,13 @@ impl TopicFilter<Bytes> {
 /// Checks what a topic filter must be, but for its length.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), FilterError> {
     text::check(bytes).map_err(FilterError::Text)?;
-    let filter = if bytes.starts_with(SHARE) {
-        let (name, filter) = split_share(bytes).ok_or(FilterError::Share)?;
-        if name.is_empty() || topic::has_wildcard(name) || filter.is_empty() {
-            return Err(FilterError::Share); // MQTT-4.8.2-1, MQTT-4.8.2-2
-        }
-        filter
-    } else {
-        bytes
-    };
-    check_levels(filter)
-}
-
-fn check_levels(filter: &[u8]) -> Result<(), FilterError> {
-    if filter.is_empty() {
+    if bytes.is_empty() {
         return Err(FilterError::Empty); // MQTT-4.7.3-1
     }
-    if !topic::has_wildcard(filter) {
+    if !topic::has_wildcard(bytes) {
         return Ok(());
     }
-    let mut levels = filter.split(|&byte| byte == b'/').peekable();
+    let mut levels = bytes.split(|&byte| byte == b'/').peekable();
     while let Some(level) = levels.next() {
         if level.contains(&b'#') && (level != b"#" || levels.peek().is_some()) {
             return Err(FilterError::MultiLevel); // MQTT-4.7.1-1
@@ -180,12 +175,19 @@ fn check_levels(filter: &[u8]) -> Result<(), FilterError> {
     Ok(())
 }
 
+/// Whether it begins as a shared subscription and is none.
+pub(crate) fn is_misshaped_share(bytes: &[u8]) -> bool {
+    bytes.starts_with(SHARE) && split_share(bytes).is_none()
+}
+
 /// The name of the share and the filter after it, if this is `$share/name/filter`.
 fn split_share(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let share = bytes.strip_prefix(SHARE)?;
     let slash = share.iter().position(|&byte| byte == b'/')?;
-    let (name, filter) = share.split_at_checked(slash)?;
-    Some((name, filter.get(1..)?))
+    let (name, rest) = share.split_at_checked(slash)?;
+    let filter = rest.get(1..)?;
+    // MQTT-4.8.2-1, MQTT-4.8.2-2
+    (!name.is_empty() && !topic::has_wildcard(name) && !filter.is_empty()).then_some((name, filter))
 }
 
 impl<B: Storage> Deref for TopicFilter<B> {
@@ -257,7 +259,6 @@ impl fmt::Display for FilterError {
             Self::Empty => f.write_str("a topic filter must not be empty"),
             Self::MultiLevel => f.write_str("the wildcard # must be the last level of a topic filter, and alone in it"),
             Self::SingleLevel => f.write_str("the wildcard + must be alone in its level of a topic filter"),
-            Self::Share => f.write_str("a shared subscription is $share/name/filter, its name without / + #"),
         }
     }
 }

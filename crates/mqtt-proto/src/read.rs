@@ -231,13 +231,15 @@ impl<'f, B: Storage> Reader<'f, B> {
     pub(crate) fn filter(&mut self, not_utf8: &'static Rule) -> Result<TopicFilter<B>, ProtocolError> {
         let at = self.position();
         let bytes = self.section(FILTER)?;
+        if self.version == Version::V5 && filter::is_misshaped_share(bytes) {
+            return Err(self.fail_at(at, FILTER, &rules::FILTER_SHARE));
+        }
         filter::check(bytes).map_err(|error| {
             let rule = match error {
                 FilterError::Text(error) => text_rule(error, not_utf8),
                 FilterError::Empty => &rules::TOPIC_EMPTY,
                 FilterError::MultiLevel => &rules::FILTER_HASH,
                 FilterError::SingleLevel => &rules::FILTER_PLUS,
-                FilterError::Share => &rules::FILTER_SHARE,
             };
             self.fail_at(at, FILTER, rule)
         })?;

@@ -33,10 +33,13 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// The reason code of SUBACK: a limit is exceeded. [`UNSPECIFIED_ERROR`](ReasonCode::UNSPECIFIED_ERROR) if no local
+    /// The reason code of SUBACK: 5.0 knows no such filter, or a limit is exceeded. [`UNSPECIFIED_ERROR`](ReasonCode::UNSPECIFIED_ERROR) if no local
     /// subscriber has this number.
     pub fn subscribe_local(&mut self, peer: Peer, subscription: &Subscription) -> Result<QoS, ReasonCode> {
         let key = self.local(peer).ok_or(ReasonCode::UNSPECIFIED_ERROR)?;
+        if !subscription.filter.is_legal_in(Version::V5) {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
         self.check_limits(key, subscription).map_err(|refusal| refusal.reason)?;
         let qos = subscription.qos.min(self.config.maximum_qos);
         self.grant(key, subscription, qos, None);

@@ -57,6 +57,8 @@ fn what_a_local_subscriber_does_not_fetch_is_limited_like_everybodys() {
 fn a_local_member_of_a_group_leaves_its_work_to_the_others() {
     let mut rig = Rig::new(Config::default());
     rig.broker.open_local(LOCAL, text("local")).unwrap();
+    let no_group = rig.broker.subscribe_local(LOCAL, &subscription("$share/job", QoS::AtLeastOnce));
+    assert_eq!(no_group, Err(ReasonCode::TOPIC_FILTER_INVALID));
     rig.broker.subscribe_local(LOCAL, &subscription("$share/g/job", QoS::AtLeastOnce)).unwrap();
     for n in 0..10 {
         rig.broker.publish(rig.now, at(QoS::AtLeastOnce, "job", &n.to_string())).unwrap();

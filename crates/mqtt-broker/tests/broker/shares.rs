@@ -42,6 +42,21 @@ fn each_message_goes_to_one_member_and_all_get_about_as_many() {
     assert!(counts.iter().all(|count| (200..300).contains(count)), "{counts:?}");
 }
 
+// Section 4.7 of 3.1.1 makes no exception for $share.
+#[test]
+fn what_is_no_group_is_an_ordinary_filter_of_a_3_1_1_client() {
+    let mut rig = Rig::new(Config::default());
+    let (publisher, old) = (rig.client("publisher"), rig.connect(v311("old")));
+    for filter in ["$share/job", "$share/+/x"] {
+        assert_eq!(rig.subscribe(old, filter, QoS::AtMostOnce), ReasonCode::SUCCESS);
+    }
+    rig.publish(publisher, message("job", "for no group"));
+    rig.publish(publisher, message("$share/job", "1"));
+    rig.publish(publisher, message("$share/job/x", "2"));
+    assert_eq!(rig.received(old), ["$share/job=1", "$share/job/x=2"]);
+    assert_eq!(rig.unsubscribe(old, "$share/+/x"), None, "UNSUBACK of 3.1.1 has no reasons");
+}
+
 #[test]
 fn the_same_seed_makes_the_same_choice() {
     let choices = |seed| {

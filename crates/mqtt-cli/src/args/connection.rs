@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use mqtt_tokio::{Message, QoS, Text, TopicName, Version, Will};
@@ -40,6 +41,8 @@ pub(crate) enum Target {
     },
     /// `mqtt://user:password@host:port`, without a topic.
     Url(String),
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
 /// Who we are to the broker.
@@ -67,6 +70,7 @@ pub(super) struct Draft {
     host: Option<String>,
     port: Option<u16>,
     url: Option<String>,
+    unix: Option<PathBuf>,
     /// The topic of `-L`, as it stands in the URL.
     pub(super) url_topic: Option<String>,
     bind: Option<IpAddr>,
@@ -94,6 +98,7 @@ impl Draft {
             "-h" | "--host" => self.host = Some(reader.string()?),
             "-p" | "--port" => self.port = Some(reader.number("a port", 1..=65535)?),
             "-L" | "--url" => self.take_url(reader)?,
+            "--unix" if cfg!(unix) => self.unix = Some(reader.path()?),
             "-A" => {
                 let value = reader.string()?;
                 let address = value.parse().map_err(|_| {
@@ -192,7 +197,12 @@ impl Draft {
             (None, Some(_)) => Version::V5,
             (None, None) => Version::V311,
         };
-        let target = target(self.url, self.host, self.port, self.no_tls)?;
+        if self.unix.is_some() && self.bind.is_some() {
+            return Err(UsageError::new(
+                "--unix names a socket on this machine, which has no address to connect from (-A)",
+            ));
+        }
+        let target = target(self.url, self.host, self.port, self.unix, self.no_tls)?;
         if self.password.is_some() && self.username.is_none() && version != Version::V5 && !has_user(&target) {
             return Err(UsageError::new("-P needs a user name (-u) before MQTT 5 (-V mqttv5)"));
         }
@@ -263,17 +273,28 @@ fn check_session(client_id: &ClientId, is_persistent: bool, expiry: Option<u32>)
     Ok(())
 }
 
-fn target(url: Option<String>, host: Option<String>, port: Option<u16>, no_tls: bool) -> Result<Target, UsageError> {
-    let target = match (url, host, port) {
-        (Some(url), None, None) => Target::Url(url),
-        (Some(_), _, _) => return Err(UsageError::new("-L names host and port already; leave out -h and -p, or -L")),
-        (None, host, port) => {
+fn target(
+    url: Option<String>,
+    host: Option<String>,
+    port: Option<u16>,
+    unix: Option<PathBuf>,
+    no_tls: bool,
+) -> Result<Target, UsageError> {
+    let target = match (unix, url, host, port) {
+        (Some(path), None, None, None) => Target::Unix(path),
+        (Some(_), _, _, _) => return Err(UsageError::new("--unix names the broker already; leave out -h, -p and -L")),
+        (None, Some(url), None, None) => Target::Url(url),
+        (None, Some(_), _, _) => {
+            return Err(UsageError::new("-L names host and port already; leave out -h and -p, or -L"));
+        }
+        (None, None, host, port) => {
             Target::Host { host: host.unwrap_or_else(|| "localhost".into()), port: port.unwrap_or(1883) }
         }
     };
     let tls_port = match &target {
         Target::Host { port, .. } => *port == 8883,
         Target::Url(url) => url.ends_with(":8883"),
+        Target::Unix(_) => false,
     };
     if tls_port && !no_tls {
         return Err(UsageError::new(

@@ -31,7 +31,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("--tls-version", TLS),
     ("--proxy", "proxies are not supported yet; this version connects directly, over TCP"),
     ("--ws", "WebSocket is not supported yet; this version speaks MQTT over TCP"),
-    ("--unix", "Unix sockets are not supported yet; this version connects over TCP"),
+    // Taken where there are any.
+    ("--unix", "this system has no Unix sockets; connect over TCP"),
     ("-S", "DNS service records are not looked up; give the broker with -h and -p"),
     ("-o", "options files are not read; write the options on the command line"),
     ("--random-filter", "random filtering is not supported; filter what is printed instead"),

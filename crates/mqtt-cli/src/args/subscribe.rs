@@ -71,6 +71,13 @@ pub(super) fn parse(reader: &mut Reader) -> Result<Command, UsageError> {
         ));
     }
     let (connection, properties) = draft.finish()?;
+    for (option, filters) in [("-t", &options.filters), ("-U", &options.unsubscribe)] {
+        if let Some(filter) = filters.iter().find(|filter| !filter.is_legal_in(connection.version)) {
+            return Err(UsageError(format!(
+                "{option} has '{filter}', which MQTT 5 does not know: it has $share/NAME/FILTER alone, NAME without + and #"
+            )));
+        }
+    }
     if !properties.publish.is_empty() {
         return Err(UsageError::new("-D publish has no meaning in 'mqtt sub', which does not publish"));
     }

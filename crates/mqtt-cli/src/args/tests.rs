@@ -142,7 +142,7 @@ fn properties_are_set_on_their_packets() {
     let message = args.properties.publish.apply(mqtt_tokio::Message::new(args.topic, ""));
     assert_eq!(message.properties().content_type(), Some("text"));
     assert_eq!(message.properties().response_topic(), Some("r/t"));
-    assert_eq!(message.properties().payload_format_indicator(), Some(1));
+    assert_eq!(message.properties().payload_format_indicator(), Some(true));
     assert_eq!(message.properties().message_expiry_interval(), Some(9));
     assert_eq!(message.properties().user_properties().collect::<Vec<_>>(), [("k", "v"), ("k", "w")]);
     let args = subscribe("sub -t a -D subscribe subscription-identifier 5 -D unsubscribe user-property k v");
@@ -184,7 +184,8 @@ fn every_mistake_is_answered_with_the_option_the_rule_and_the_remedy() {
         ("pub -t a -n --bogus", "--bogus is not an option of this command; --help lists them"),
         ("pub -t a -n --cafile x", "--cafile: TLS is not supported yet"),
         ("pub -t a -n --proxy x", "--proxy: proxies are not supported yet"),
-        ("pub -t a -n --unix x", "--unix: Unix sockets are not supported yet"),
+        ("pub -t a -n --unix x -p 5", "--unix names the broker already; leave out -h, -p and -L"),
+        ("pub -t a -n --unix x -A 127.0.0.1", "--unix names a socket on this machine"),
         ("pub -t a -n -A eth0", "-A takes an IP address of this machine to connect from, not 'eth0'"),
         ("pub -t a -n -M 0", "-M takes a count of messages from 1 to 65535, not '0'"),
         ("pub -t a -n -p 8883", "port 8883 stands for TLS, which is not supported yet"),
@@ -196,6 +197,8 @@ fn every_mistake_is_answered_with_the_option_the_rule_and_the_remedy() {
         ("pub -n -L mqtt://h/t/#", "-L has the topic 't/#', to which nothing can be sent"),
         ("sub", "there is nothing to subscribe to; give a topic filter with -t"),
         ("sub -t a/#/b", "-t takes a topic filter, which 'a/#/b' is not"),
+        ("sub -V mqttv5 -t $share/g", "-t has '$share/g', which MQTT 5 does not know: it has $share/NAME/FILTER alone"),
+        ("sub -t a -x 5 -U $share//a", "-U has '$share//a', which MQTT 5 does not know"),
         ("sub -t a -C 0", "-C takes a count of messages from 1 to"),
         ("sub -t a -W 0", "-W takes seconds from 1 to"),
         ("sub -t a -R --retained-only", "give one of them"),

@@ -139,8 +139,13 @@ fn it_listens_on_a_unix_socket_that_goes_with_it() {
     let mut connack = [0; 4];
     stream.read_exact(&mut connack).unwrap();
     assert_eq!(connack, [0x20, 2, 0, 0]);
-    assert!(broker.end().contains("as a (p2, c1, k0)."));
+    let socket = path.to_str().unwrap();
+    run(&format!("pub --unix {socket} -i pub -t a -m x -q 1 -r")).assert(0, &[]);
+    assert_eq!(run(&format!("sub --unix {socket} -t a -C 1")).stdout, "x\n");
+    let log = broker.end();
+    assert!(log.contains("as a (p2, c1, k0).") && log.contains("as pub (p2, c1, k60)."), "{log}");
     assert!(!path.exists());
+    run(&format!("pub --unix {socket} -t a -n")).assert(2, &[&format!("cannot reach {socket}: No such file")]);
 }
 
 #[test]

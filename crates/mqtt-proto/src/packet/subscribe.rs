@@ -109,6 +109,7 @@ impl<B: Storage> Subscription<B> {
 
     fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
         let packet = PacketType::Subscribe;
+        check_share(packet, &self.filter, version)?;
         if self.no_local && self.filter.is_shared() {
             let rule = "a shared subscription gets all messages [MQTT-3.8.3-4]";
             return Err(EncodeError::Forbidden { packet, field: "No Local", rule });
@@ -123,6 +124,19 @@ impl<B: Storage> Subscription<B> {
         sink.u8(options | self.qos as u8);
         Ok(())
     }
+}
+
+/// The type holds filters of all versions.
+pub(super) fn check_share<B: Storage>(
+    packet: PacketType,
+    filter: &TopicFilter<B>,
+    version: Version,
+) -> Result<(), EncodeError> {
+    if filter.is_legal_in(version) {
+        return Ok(());
+    }
+    let rule = "a shared subscription is $share/name/filter, its name without / + # [MQTT-4.8.2-2]";
+    Err(EncodeError::Forbidden { packet, field: FILTER, rule })
 }
 
 impl<B: Storage> Write for Subscribe<B> {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::subscribe::check_share;
 use crate::{
     EncodeError, PacketId, PacketType, Properties, PropertyId, PropertyValue, ProtocolError, Rule, Storage, Text,
     TopicFilter, Version,
@@ -72,8 +73,11 @@ impl<B: Storage> Write for Unsubscribe<B> {
         }
         sink.u16(self.packet_id.get());
         self.properties.write(packet, Place::of(packet), version, None, sink)?;
-        self.filters.iter().for_each(|filter| sink.section(filter.as_bytes()));
-        Ok(())
+        self.filters.iter().try_for_each(|filter| {
+            check_share(packet, filter, version)?;
+            sink.section(filter.as_bytes());
+            Ok(())
+        })
     }
 }
 

@@ -7,10 +7,10 @@ use crate::{QoS, Storage, SubscriptionId};
 
 /// One accessor for each property; the sections are those of 5.0.
 impl<B: Storage> Properties<B> {
-    /// Payload Format Indicator: 1 for a payload of UTF-8 text, 0 for bytes (3.3.2.3.2).
+    /// Payload Format Indicator: whether the payload is UTF-8 text (3.3.2.3.2).
     #[must_use]
-    pub fn payload_format_indicator(&self) -> Option<u8> {
-        self.number(PropertyId::PayloadFormatIndicator).and_then(|number| u8::try_from(number).ok())
+    pub fn payload_format_indicator(&self) -> Option<bool> {
+        self.flag(PropertyId::PayloadFormatIndicator)
     }
 
     /// Message Expiry Interval, in seconds (3.3.2.3.3).

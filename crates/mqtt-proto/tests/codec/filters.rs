@@ -1,9 +1,12 @@
 //! Topic names, topic filters, and which goes with which.
 
-use mqtt_proto::{Connect, FilterError, Message, Packet, TextError, TopicError, TopicFilter, TopicName, Version, Will};
+use mqtt_proto::{
+    Connect, FilterError, Message, Packet, QoS, Subscribe, Subscription, TextError, TopicError, TopicFilter, TopicName,
+    Unsubscribe, Version, Will,
+};
 use proptest::prelude::*;
 
-use crate::util::{MALFORMED, V3, VERSIONS, frame, hex, refuse, section, text};
+use crate::util::{MALFORMED, V3, VERSIONS, accept, complaint, frame, hex, refuse, section, text, written};
 
 // MQTT-4.7.1-1 (3.1.1), MQTT-4.7.0-1 (5.0), MQTT-3.3.2-2
 #[test]
@@ -79,17 +82,49 @@ fn a_shared_subscription_has_a_name_and_a_filter() {
         let parsed = TopicFilter::try_from(filter).unwrap();
         assert!(parsed.is_shared());
         assert_eq!((parsed.share_name(), parsed.filter(), parsed.as_str()), (Some(name), rest, filter));
+        assert!(parsed.is_legal_in(Version::V5));
     }
-    for filter in
-        ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/g#/a", "$share/#", "$share/a+b/c"]
-    {
-        assert_eq!(TopicFilter::try_from(filter), Err(FilterError::Share), "{filter}");
+    for filter in ["$share/g/a#", "$share/g#/a"] {
+        assert_eq!(TopicFilter::try_from(filter), Err(FilterError::MultiLevel));
     }
-    assert_eq!(TopicFilter::try_from("$share/g/a#"), Err(FilterError::MultiLevel));
+    assert_eq!(TopicFilter::try_from("$share/a+b/c"), Err(FilterError::SingleLevel));
     for filter in ["$share", "$shared/g/a", "share/g/a", "/$share/g/a", "$SHARE/g"] {
         let parsed = TopicFilter::try_from(filter).unwrap();
         assert_eq!((parsed.is_shared(), parsed.share_name(), parsed.filter()), (false, None, filter));
+        assert!(parsed.is_legal_in(Version::V5));
     }
+}
+
+// MQTT-4.8.2-1, MQTT-4.8.2-2: the statements of 5.0; section 4.7 of 3.1.1 makes no exception for $share.
+#[test]
+fn what_looks_like_a_share_and_is_none_is_an_ordinary_filter_before_5_and_nothing_in_5() {
+    for filter in
+        ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#", "$share/+", "$share/+/+/#"]
+    {
+        let parsed = TopicFilter::try_from(filter).unwrap();
+        assert_eq!((parsed.is_shared(), parsed.share_name(), parsed.filter()), (false, None, filter));
+        assert_eq!(TopicFilter::new(filter.as_bytes()).unwrap().to_shared(), parsed);
+
+        let subscribe = Packet::Subscribe(Subscribe::new(vec![Subscription::new(parsed.clone(), QoS::AtMostOnce)]));
+        let unsubscribe = Packet::Unsubscribe(Unsubscribe::new(vec![parsed.clone()]));
+        for version in V3 {
+            assert!(parsed.is_legal_in(version));
+            for packet in [&subscribe, &unsubscribe] {
+                assert_eq!(accept(version, written(version, packet)), *packet);
+            }
+        }
+        assert!(!parsed.is_legal_in(Version::V5));
+        for packet in [&subscribe, &unsubscribe] {
+            let complaint = complaint(Version::V5, packet);
+            assert_eq!((complaint.packet(), complaint.field()), (packet.packet_type(), "topic filter"), "{filter}");
+        }
+        let section = section(filter);
+        refuse(Version::V5, frame(0x82, &[&[0, 1, 0], &section[..], &[0]].concat()), MALFORMED, "MQTT-4.8.2-2");
+        refuse(Version::V5, frame(0xA2, &[&[0, 1, 0], &section[..]].concat()), MALFORMED, "MQTT-4.8.2-2");
+    }
+    let ordinary = TopicFilter::from_static("$share/+/a");
+    assert!(ordinary.matches(&TopicName::from_static("$share/g/a")));
+    assert!(!ordinary.matches(&TopicName::from_static("a")));
 }
 
 // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.1-3, MQTT-4.8.2-1, MQTT-4.8.2-2
@@ -99,7 +134,8 @@ fn a_bad_filter_in_a_packet_is_malformed_by_its_own_statement() {
         ("a#", "MQTT-4.7.1-2", "MQTT-4.7.1-1"),
         ("#/a", "MQTT-4.7.1-2", "MQTT-4.7.1-1"),
         ("a+", "MQTT-4.7.1-3", "MQTT-4.7.1-2"),
-        ("$share/g", "MQTT-4.8.2-2", "MQTT-4.8.2-2"),
+        ("$share/g#/a", "MQTT-4.7.1-2", "MQTT-4.8.2-2"),
+        ("$share/g/a#", "MQTT-4.7.1-2", "MQTT-4.7.1-1"),
     ];
     for (filter, before_5, in_5) in cases {
         for version in V3 {

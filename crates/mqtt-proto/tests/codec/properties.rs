@@ -376,7 +376,7 @@ fn every_property_reads_back_as_it_was_set() {
     let bytes = written(Version::V5, &Packet::Publish(Publish::new(publish, None)));
     let Packet::Publish(publish) = accept(Version::V5, bytes) else { panic!() };
     let properties = publish.message.properties();
-    assert_eq!(properties.payload_format_indicator(), Some(1));
+    assert_eq!(properties.payload_format_indicator(), Some(true));
     assert_eq!(properties.message_expiry_interval(), Some(9));
     assert_eq!(properties.content_type(), Some("type"));
     assert_eq!(properties.response_topic(), Some("reply"));
@@ -396,7 +396,7 @@ fn flags_among_the_properties_read_back_in_both_positions() {
     for value in [0, 1] {
         let digits = format!("{value:02X}");
         let Packet::Publish(publish) = accept(Version::V5, packet('3', &property(1, &digits))) else { panic!() };
-        assert_eq!(publish.message.properties().payload_format_indicator(), Some(value));
+        assert_eq!(publish.message.properties().payload_format_indicator(), Some(value == 1));
         assert_eq!(publish.message.properties().encoded_len(), 2);
         let Packet::Connect(connect) = accept(Version::V5, packet('1', &property(25, &digits))) else { panic!() };
         assert_eq!(connect.properties().request_response_information(), Some(value == 1));

@@ -1,6 +1,6 @@
 //! Topic filters against a matcher that is too simple to be wrong.
 
-use mqtt_proto::{TopicFilter, TopicName};
+use mqtt_proto::{TopicFilter, TopicName, Version};
 
 use super::source::Source;
 
@@ -22,6 +22,9 @@ pub fn filter(input: &[u8]) {
     let (Ok(filter), Some(naive)) = (checked_filter, naive_filter) else { return };
     assert_eq!(filter.share_name(), naive.share);
     assert_eq!(filter.is_shared(), naive.share.is_some());
+    assert!([Version::V31, Version::V311].into_iter().all(|version| filter.is_legal_in(version)));
+    let is_share = naive.share.is_some() || !filter.as_str().starts_with("$share/");
+    assert_eq!(filter.is_legal_in(Version::V5), is_share);
     assert_eq!(filter.filter(), naive.filter);
     assert_eq!(filter.has_wildcards(), naive.filter.contains(['+', '#']));
     assert_eq!(filter.to_shared().as_str(), filter.as_str());
@@ -50,16 +53,11 @@ struct Naive<'a> {
 
 impl<'a> Naive<'a> {
     fn new(text: &'a str) -> Option<Self> {
-        let (share, filter) = match text.strip_prefix("$share/") {
-            None => (None, text),
-            Some(rest) => {
-                let (name, filter) = rest.split_once('/')?;
-                (Some(name), filter)
-            }
-        };
+        let share = text.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+        let share = share.filter(|(name, filter)| !name.is_empty() && !name.contains(['+', '#']) && !filter.is_empty());
+        let (share, filter) = share.map_or((None, text), |(name, filter)| (Some(name), filter));
         let levels: Vec<&str> = filter.split('/').collect();
         let is_legal = !filter.is_empty()
-            && share.is_none_or(|name| !name.is_empty() && !name.contains(['+', '#']))
             && levels.iter().all(|level| level.len() == 1 || !level.contains(['+', '#']))
             && levels[..levels.len() - 1].iter().all(|level| *level != "#");
         is_legal.then_some(Self { share, filter })
