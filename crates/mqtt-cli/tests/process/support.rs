@@ -1,4 +1,5 @@
-//! A broker of the test's own that does what the test's script says, and the program under test.
+//! The program under test, and a broker that does what the test's script says: it sees each packet, and refuses, cuts or keeps
+//! silent where ours would not. Tests that need no more than a broker have `mqtt broker` (`daemon.rs`).
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
