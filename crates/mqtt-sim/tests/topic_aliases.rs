@@ -1,6 +1,6 @@
 //! Topic aliases both ways (5.0 §3.3.2.3.4).
 
-use mqtt_proto::{Config, ConnAck, Connect, Message, QoS, ReasonCode, Session, Text, TopicName, Version};
+use mqtt_proto::{CommandError, Config, ConnAck, Connect, Message, QoS, ReasonCode, Session, Text, TopicName, Version};
 use mqtt_sim::pair::{Memory, Pair, Scenario, Side, Solo};
 
 /// Both ends take and use so many aliases.
@@ -188,4 +188,24 @@ fn an_alias_nobody_allowed_is_invalid() {
     let mut server = Solo::server(Version::V5);
     server.feed(&alias(1, true));
     assert_eq!(server.sent(), ["DISCONNECT 0x94"]);
+}
+
+// Or the next message would come under an alias that the peer has never heard of.
+#[test]
+fn a_message_that_cannot_be_encoded_leaves_neither_bytes_nor_an_alias_behind() {
+    let message = Message::new(TopicName::from_static("topic"), "x");
+    let long = message.clone().with_correlation_data(vec![0; 65_536]);
+    let named = message.clone().with_content_type(Text::from_static("text"));
+    for (version, impossible) in [(Version::V5, long), (Version::V311, named)] {
+        let connack = ConnAck::new(false, ReasonCode::SUCCESS);
+        let connack = if version == Version::V5 { connack.with_topic_alias_maximum(1) } else { connack };
+        let connect = Connect::new(version, Text::from_static("c"));
+        let mut client = Solo::dialling(connect, Config::default(), Session::new()).welcome(connack);
+        let rejected = client.connection.publish(client.instant(), impossible).unwrap_err();
+        assert!(matches!(rejected.kind(), CommandError::Encode(_)), "{rejected:?}");
+        assert_eq!(client.connection.outbox_len(), 0);
+        client.connection.publish(client.instant(), message.clone()).unwrap();
+        let alias = if version == Version::V5 { "alias 1 " } else { "" };
+        assert_eq!(client.sent(), [format!("PUBLISH QoS 0 {alias}'topic' 'x'")]);
+    }
 }
