@@ -163,20 +163,20 @@ impl Config {
             maximum_packet_size: self.maximum_packet_size,
             topic_alias_maximum: own.and_then(|own| own.topic_alias_maximum).unwrap_or(self.topic_alias_maximum),
             retain_available: self.retain_available,
-            maximum_qos: self.maximum_qos(listener),
+            maximum_qos: self.maximum_qos_at(listener),
             ..mqtt_proto::Config::default()
         }
     }
 
-    pub(super) fn maximum_qos(&self, listener: u32) -> QoS {
+    pub(super) fn maximum_qos_at(&self, listener: u32) -> QoS {
         self.listener(listener).and_then(|own| own.maximum_qos).unwrap_or(self.maximum_qos)
     }
 
-    pub(super) fn allows_empty_client_id(&self, listener: u32) -> bool {
+    pub(super) fn allows_empty_client_id_at(&self, listener: u32) -> bool {
         self.listener(listener).and_then(|own| own.allow_empty_client_id).unwrap_or(self.allow_empty_client_id)
     }
 
-    pub(super) fn assigned_id_prefix(&self, listener: u32) -> &Text {
+    pub(super) fn assigned_id_prefix_at(&self, listener: u32) -> &Text {
         let own = self.listener(listener).and_then(|own| own.assigned_id_prefix.as_ref());
         own.unwrap_or(&self.assigned_id_prefix)
     }

@@ -74,7 +74,7 @@ impl Broker {
         }
         if is_assigned {
             let listener = candidate.info.origin.listener;
-            if !self.config.allows_empty_client_id(listener) {
+            if !self.config.allows_empty_client_id_at(listener) {
                 return self.refuse(peer, &candidate, NO_ID);
             }
             candidate.info.client_id = self.unused_id(listener);
@@ -306,7 +306,7 @@ impl Broker {
     /// An identifier that nobody has.
     fn unused_id(&mut self, listener: u32) -> Text {
         loop {
-            let id = format!("{}{:016x}", self.config.assigned_id_prefix(listener), self.random.next_public());
+            let id = format!("{}{:016x}", self.config.assigned_id_prefix_at(listener), self.random.next_public());
             let id = Text::try_from(id).unwrap_or_default();
             if !self.ids.contains_key(&id) {
                 return id;

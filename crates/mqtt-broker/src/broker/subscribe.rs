@@ -59,7 +59,7 @@ impl Broker {
         let client = self.clients.get(key).expect(PRESENT);
         let allowed = self.policy.subscribe(&client.info, wanted)?;
         // MQTT-3.2.2-10
-        Ok(wanted.qos.min(allowed).min(self.config.maximum_qos(client.info.origin.listener)))
+        Ok(wanted.qos.min(allowed).min(self.config.maximum_qos_at(client.info.origin.listener)))
     }
 
     pub(super) fn check_limits(&self, key: u32, wanted: &Subscription) -> Result<(), Refusal> {
@@ -136,7 +136,7 @@ impl Broker {
         let all: Vec<Granted> = client.subscriptions.values().cloned().collect();
         for Granted { wanted, qos: granted, identifier } in all {
             let info = &self.clients.get(key).expect(PRESENT).info;
-            let maximum = self.config.maximum_qos(info.origin.listener);
+            let maximum = self.config.maximum_qos_at(info.origin.listener);
             match self.policy.subscribe(info, &wanted) {
                 Ok(allowed) => {
                     let qos = wanted.qos.min(allowed).min(maximum);
