@@ -306,18 +306,36 @@ fn user_properties(source: &mut Source<'_>, version: Version) -> u8 {
 
 /// Up to 15 bytes of the input, or a length at which a length field of the wire grows.
 pub(super) fn binary(source: &mut Source<'_>) -> Bytes {
-    let len = source.byte();
-    match BOUNDARIES.get(usize::from(len).wrapping_sub(0xf0)) {
-        Some(&len) => Bytes::from(vec![source.byte(); len]),
-        None => Bytes::copy_from_slice(source.bytes(usize::from(len & 15))),
+    match length(source) {
+        Length::Long(len) => Bytes::from(vec![source.byte(); len]),
+        Length::Short(len) => Bytes::copy_from_slice(source.bytes(len)),
     }
 }
 
-/// Text made of what [`binary`] makes: what is not UTF-8 in it is replaced.
+/// Text made of what [`binary`] makes: what is not UTF-8 in it is replaced. Long ones repeat a
+/// letter, and may end with one of two bytes.
 pub(super) fn text(source: &mut Source<'_>) -> Text {
-    let bytes = binary(source);
-    let text = String::from_utf8_lossy(&bytes).replace('\0', "0");
-    Text::try_from(&*text).unwrap_or_else(|_| Text::from_static("too long when replaced"))
+    let text = match length(source) {
+        Length::Long(len) => match source.byte() {
+            byte @ 1..0x80 => char::from(byte).to_string().repeat(len),
+            _ => "a".repeat(len.saturating_sub(2)) + "\u{e9}",
+        },
+        Length::Short(len) => String::from_utf8_lossy(source.bytes(len)).replace('\0', "0"),
+    };
+    Text::try_from(text).expect("at most 65,535 bytes, none of them zero")
+}
+
+enum Length {
+    Short(usize),
+    Long(usize),
+}
+
+fn length(source: &mut Source<'_>) -> Length {
+    let len = source.byte();
+    match BOUNDARIES.get(usize::from(len).wrapping_sub(0xf0)) {
+        Some(&len) => Length::Long(source.afford(len)),
+        None => Length::Short(usize::from(len & 15)),
+    }
 }
 
 pub(super) fn topic(source: &mut Source<'_>) -> TopicName {
@@ -327,8 +345,9 @@ pub(super) fn topic(source: &mut Source<'_>) -> TopicName {
         2 => TopicName::from_static("longer/than/an/alias"),
         3 => TopicName::from_static("$SYS/x"),
         _ => {
-            let name = text(source).as_str().replace(['+', '#'], "/");
-            TopicName::try_from(&*name).unwrap_or_else(|_| TopicName::from_static("/"))
+            let text = text(source);
+            let name = text.as_bytes().iter().map(|byte| if b"+#".contains(byte) { b'/' } else { *byte });
+            TopicName::new(name.collect::<Bytes>()).unwrap_or_else(|_| TopicName::from_static("/"))
         }
     }
 }
@@ -344,5 +363,5 @@ pub(super) fn filter(source: &mut Source<'_>) -> TopicFilter {
 }
 
 /// For the last 16 values of a length: around 127 bytes the Remaining Length takes a second byte, around 16,383 a third;
-/// around 512 a payload is no longer copied; 65,535 is the longest text.
-const BOUNDARIES: [usize; 16] = [22, 23, 24, 121, 122, 123, 124, 125, 126, 127, 128, 129, 511, 512, 16_380, 65_535];
+/// around 512 a payload is no longer copied; 65,535 is the longest text, and not the last here: fuzzers are fond of 0xff.
+const BOUNDARIES: [usize; 16] = [65_535, 23, 24, 121, 122, 123, 124, 125, 126, 127, 128, 129, 511, 512, 16_380, 22];

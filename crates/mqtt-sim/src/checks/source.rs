@@ -3,21 +3,35 @@
 use mqtt_proto::{QoS, Version};
 
 /// What is left of the input. After its end every choice is the first one.
-pub(super) struct Source<'a>(&'a [u8]);
+pub(super) struct Source<'a> {
+    rest: &'a [u8],
+    /// How many bytes long fields may still take.
+    long: usize,
+}
 
 impl<'a> Source<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self(input)
+        Self { rest: input, long: LONG }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rest.is_empty()
     }
 
     pub(super) fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
+        let Some((&byte, rest)) = self.rest.split_first() else { return 0 };
+        self.rest = rest;
         byte
+    }
+
+    /// A length that something may have, or no length at all once the long ones have become too many.
+    pub(super) fn afford(&mut self, len: usize) -> usize {
+        if len < 1_000 {
+            return len;
+        }
+        let left = self.long.checked_sub(len);
+        self.long = left.unwrap_or(self.long);
+        left.map_or(0, |_| len)
     }
 
     /// A number below `end`.
@@ -44,8 +58,8 @@ impl<'a> Source<'a> {
 
     /// The next `len` bytes, or as many as are left.
     pub(super) fn bytes(&mut self, len: usize) -> &'a [u8] {
-        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
+        let (bytes, rest) = self.rest.split_at(len.min(self.rest.len()));
+        self.rest = rest;
         bytes
     }
 
@@ -66,3 +80,7 @@ impl<'a> Source<'a> {
         self.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce])
     }
 }
+
+/// One field of the longest kind or a few that make a length take its third byte: enough for every law about lengths, and no
+/// more than leaves a fuzzer time for anything else.
+const LONG: usize = 65_535;
