@@ -32,11 +32,12 @@ impl Client {
         match event {
             ClientEvent::Connected(connack) => self.connected(now, connack),
             ClientEvent::Unacknowledged { token, message } => {
-                let Some(Flight::Message(id)) = self.in_flight.remove(&token) else { return };
+                let Some(Flight::Message(id, expires)) = self.in_flight.remove(&token) else { return };
                 match message {
                     Some(message) => {
                         self.record_queued(id, &message);
-                        self.queue.put_back(Entry::new(now, id, message));
+                        // What was left of its time when it was sent went on passing.
+                        self.queue.put_back(Entry { id, message, expires });
                     }
                     // Publishing it again could deliver it twice, which QoS 2 promises never to do.
                     None => self.published(id, Err(Error::InDoubt)),
@@ -73,7 +74,7 @@ impl Client {
 
     fn acknowledged(&mut self, acknowledged: Acknowledged) {
         let Acknowledged { token, reason, properties } = acknowledged;
-        let Some(Flight::Message(id)) = self.in_flight.remove(&token) else { return };
+        let Some(Flight::Message(id, _)) = self.in_flight.remove(&token) else { return };
         let refused = reason.is_failure();
         self.published(
             id,
@@ -157,7 +158,7 @@ impl Client {
             }
             Ok(token) => {
                 self.record_unqueued(id);
-                self.in_flight.insert(token, Flight::Message(id));
+                self.in_flight.insert(token, Flight::Message(id, expires));
                 None
             }
             Err(error) => match error.kind() {
@@ -189,6 +190,9 @@ impl Client {
         };
         match sent {
             Ok(token) => {
+                if let Request::Subscribe(id) = &request {
+                    self.subscriptions.asked(*id);
+                }
                 self.in_flight.insert(token, Flight::Request(request));
                 None
             }
@@ -217,6 +221,9 @@ impl Client {
             }
             _ => None,
         };
+        if !self.subscriptions.is_wanted(id) {
+            return; // who gave it up does not wait for an answer
+        }
         let was_answered = self.subscriptions.was_answered(id);
         self.subscriptions.remove(id);
         self.events.push_back(match was_answered {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use mqtt_proto::{Instant, Message, QoS, Session};
 
 use super::event::MessageId;
-use super::queue::Entry;
+use super::queue::{Entry, expiry};
 use super::{Client, Flight, Phase, State};
 use crate::store::StoredChange;
 use crate::{Options, OptionsError};
@@ -22,7 +22,7 @@ impl Client {
     /// A client whose session and queue are kept in a store: it begins with what the store holds, and gives out what the
     /// store must keep by [`take_changes`](Self::take_changes).
     ///
-    /// Message Expiry Intervals of queued messages begin anew at `now`.
+    /// Message Expiry Intervals begin anew at `now`.
     ///
     /// # Errors
     ///
@@ -40,6 +40,7 @@ impl Client {
         client.journal = true;
         let is_named_by_options = !client.options.client_id.is_empty();
         let mut session = Session::continued();
+        let mut oldest: Option<u64> = None;
         for change in stored {
             match change {
                 StoredChange::ClientId(client_id) if !is_named_by_options => client.client_id = client_id,
@@ -47,14 +48,19 @@ impl Client {
                 StoredChange::Session(change) => session.apply(change),
                 StoredChange::Queued { number, message } => {
                     client.last_id = client.last_id.max(number);
+                    oldest = Some(oldest.map_or(number, |oldest| oldest.min(number)));
                     client.queue.put_back(Entry::new(now, MessageId(number), message));
                 }
                 StoredChange::Unqueued { .. } => {}
             }
         }
-        for (token, _) in session.unacknowledged() {
-            client.last_id += 1;
-            client.in_flight.insert(token, Flight::Message(MessageId(client.last_id)));
+        // They were published before all that is queued, and go before it if the session turns out to be lost.
+        let unacknowledged = session.unacknowledged();
+        let tokens: Vec<_> = unacknowledged.map(|(token, message)| (token, message.and_then(expiry(now)))).collect();
+        let first = oldest.and_then(|oldest| oldest.checked_sub(tokens.len() as u64 + 1)).unwrap_or(client.last_id);
+        for (id, (token, expires)) in (first + 1..).zip(tokens) {
+            client.last_id = client.last_id.max(id);
+            client.in_flight.insert(token, Flight::Message(MessageId(id), expires));
         }
         client.state = State::Offline { session, phase: Phase::Wanting };
         Ok(client)

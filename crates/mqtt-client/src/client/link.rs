@@ -115,8 +115,8 @@ impl Client {
         for (token, flight) in core::mem::take(&mut self.in_flight) {
             match flight {
                 Flight::Request(request) => again.push_back(request),
-                Flight::Message(id) => {
-                    messages.insert(token, Flight::Message(id));
+                message @ Flight::Message(..) => {
+                    messages.insert(token, message);
                 }
             }
         }
@@ -182,7 +182,7 @@ impl Client {
         let mut requests = VecDeque::new();
         for flight in core::mem::take(&mut self.in_flight).into_values() {
             match flight {
-                Flight::Message(id) => self.events.push_back(failed(id)),
+                Flight::Message(id, _) => self.events.push_back(failed(id)),
                 Flight::Request(request) => requests.push_back(request),
             }
         }

@@ -136,7 +136,8 @@ enum Transport {
 /// What a token stands for.
 #[derive(Debug)]
 enum Flight {
-    Message(MessageId),
+    /// With the end of its Message Expiry Interval, for the case that it comes back.
+    Message(MessageId, Option<Instant>),
     Request(Request),
 }
 

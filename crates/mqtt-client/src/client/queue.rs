@@ -13,6 +13,8 @@ use crate::QueuePolicy;
 pub(crate) struct Queue {
     /// Sent before, to be published anew. They were accepted once, and the window they came from bounds them.
     returned: VecDeque<Entry>,
+    /// Some of them came back while others had not been sent again.
+    is_mixed: bool,
     accepted: VecDeque<Entry>,
     /// Beyond the limit, kept for as long as somebody holds the ticket ([`QueuePolicy::Wait`]).
     waiting: VecDeque<Entry>,
@@ -47,8 +49,7 @@ pub(crate) enum Pushed {
 
 impl Entry {
     pub(crate) fn new(now: Instant, id: MessageId, message: Message) -> Self {
-        let expiry = message.properties().message_expiry_interval();
-        let expires = expiry.map(|seconds| now + core::time::Duration::from_secs(seconds.into()));
+        let expires = expiry(now)(&message);
         Self { id, message, expires }
     }
 
@@ -70,10 +71,19 @@ impl Entry {
     }
 }
 
+/// When a message expires whose Message Expiry Interval begins now.
+pub(crate) fn expiry(now: Instant) -> impl Fn(&Message) -> Option<Instant> {
+    move |message| {
+        let seconds = message.properties().message_expiry_interval()?;
+        Some(now + core::time::Duration::from_secs(seconds.into()))
+    }
+}
+
 impl Queue {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             returned: VecDeque::new(),
+            is_mixed: false,
             accepted: VecDeque::new(),
             waiting: VecDeque::new(),
             bytes: 0,
@@ -123,14 +133,19 @@ impl Queue {
         }
     }
 
-    /// Puts a message of a lost session behind the others of its kind and before all that were never sent.
+    /// Puts a message of a lost session in its place among the others of its kind, which is before all that were never sent.
     pub(crate) fn put_back(&mut self, entry: Entry) {
+        self.is_mixed |= self.returned.back().is_some_and(|last| last.id > entry.id);
         self.next_expiry = earlier(self.next_expiry, entry.expires);
         self.returned.push_back(entry);
     }
 
     /// Takes the next message to send.
     pub(crate) fn pop(&mut self) -> Option<Taken> {
+        if core::mem::take(&mut self.is_mixed) {
+            // Ids rise with time: what was sent comes before what was to follow it, when the session is lost again.
+            self.returned.make_contiguous().sort_by_key(|entry| entry.id);
+        }
         if let Some(entry) = self.returned.pop_front() {
             return Some(Taken { entry, returned: true });
         }

@@ -25,6 +25,8 @@ struct Wanted {
     /// As it goes out, but for the identifier and the packet id.
     subscribe: Subscribe,
     identifier: Option<SubscriptionId>,
+    /// SUBSCRIBE has gone out at least once, so the server may have it.
+    asked: bool,
     /// SUBACK has come at least once.
     answered: bool,
 }
@@ -70,7 +72,7 @@ impl Subscriptions {
         if let Some(identifier) = identifier {
             self.by_identifier.insert(identifier, id);
         }
-        self.wanted.insert(id, Wanted { subscribe, identifier, answered: false });
+        self.wanted.insert(id, Wanted { subscribe, identifier, asked: false, answered: false });
         id
     }
 
@@ -95,6 +97,23 @@ impl Subscriptions {
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = SubscriberId> {
         self.wanted.keys().copied()
+    }
+
+    /// Takes note of a SUBSCRIBE that goes out.
+    pub(crate) fn asked(&mut self, id: SubscriberId) {
+        if let Some(wanted) = self.wanted.get_mut(&id) {
+            wanted.asked = true;
+        }
+    }
+
+    /// Whether SUBSCRIBE has gone out, on any connection.
+    pub(crate) fn was_asked(&self, id: SubscriberId) -> bool {
+        self.wanted.get(&id).is_some_and(|wanted| wanted.asked)
+    }
+
+    /// Whether it has not been given up.
+    pub(crate) fn is_wanted(&self, id: SubscriberId) -> bool {
+        self.wanted.contains_key(&id)
     }
 
     /// Whether SUBACK has come.

@@ -77,7 +77,8 @@ impl Client {
 
     /// Gives a subscription up. With `unsubscribe`, the server is told about the filters that no other call shares.
     pub fn drop_subscriber(&mut self, now: Instant, id: SubscriberId, unsubscribe: bool) {
-        let never_sent = self.requests.cancel(id) && !self.subscriptions.was_answered(id);
+        // One that waits to go out again may have reached the server the first time.
+        let never_sent = self.requests.cancel(id) && !self.subscriptions.was_asked(id);
         let filters = self.subscriptions.remove(id);
         if unsubscribe && !never_sent && !filters.is_empty() && self.check_running().is_ok() {
             self.request_unsubscribe(now, Unsubscribe::new(filters));

@@ -1,5 +1,7 @@
 //! A client with a store: what it gives out to be stored is what its successor goes on from.
 
+use std::num::NonZeroU16;
+
 use bytes::Buf;
 use mqtt_client::{Options, ReasonCode, StoredChange};
 use mqtt_proto::{ConnAck, QoS, ServerEvent, Session};
@@ -38,6 +40,21 @@ fn what_is_queued_offline_is_sent_by_the_next_process_in_order() {
     drop(world);
     let mut world = World::restored(durable(), store);
     world.publish("d", QoS::ExactlyOnce).unwrap();
+    world.connect(None);
+    assert_eq!(world.arrived(), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn what_was_in_flight_goes_before_what_was_queued_when_the_server_has_lost_the_session() {
+    let mut world = World::restored(durable(), Vec::new());
+    world.config.receive_maximum = NonZeroU16::new(2).unwrap();
+    world.connect(None);
+    for topic in ["a", "b", "c", "d"] {
+        world.publish(topic, QoS::AtLeastOnce).unwrap();
+    }
+    world.settle();
+    let (store, ..) = crash(world);
+    let mut world = World::restored(durable(), store);
     world.connect(None);
     assert_eq!(world.arrived(), ["a", "b", "c", "d"]);
 }

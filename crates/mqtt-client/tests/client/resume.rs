@@ -1,9 +1,12 @@
 //! What a cut does to messages and requests that are under way.
 
+use std::num::NonZeroU16;
+use std::time::Duration;
+
 use mqtt_client::{Error, Options, Version};
 use mqtt_proto::{Disconnect, QoS, ReasonCode, ServerEvent, Session};
 
-use crate::world::{World, options};
+use crate::world::{World, message, options};
 
 fn reconnect(world: &mut World, session: Option<Session>) {
     world.wait_for_dial();
@@ -43,6 +46,36 @@ fn a_lost_session_is_published_anew_under_the_same_ticket_and_before_newer_messa
             assert_eq!(world.outcome(id), Some(Ok(ReasonCode::SUCCESS)), "{version}");
         }
     }
+}
+
+#[test]
+fn messages_keep_their_order_when_the_session_is_lost_again_before_all_are_sent() {
+    let mut world = World::connected(options());
+    for topic in ["a", "b", "c"] {
+        world.publish(topic, QoS::AtLeastOnce).unwrap();
+    }
+    world.cut();
+    // One at a time: `b` and `c` still wait to be sent again when `a` comes back once more.
+    world.config.receive_maximum = NonZeroU16::MIN;
+    reconnect(&mut world, None);
+    world.cut();
+    world.seen.clear();
+    world.config.receive_maximum = NonZeroU16::MAX;
+    reconnect(&mut world, None);
+    assert_eq!(world.arrived(), ["a", "b", "c"]);
+}
+
+#[test]
+fn the_time_of_a_message_goes_on_passing_while_it_is_in_flight() {
+    let mut world = World::connected(options());
+    let expiring = message("a", QoS::AtLeastOnce).with_message_expiry_interval(10);
+    let id = world.client.publish(world.now, expiring).unwrap();
+    world.cut();
+    world.wait_for_dial();
+    world.now = world.now + Duration::from_secs(11);
+    world.connect(None);
+    assert_eq!(world.arrived(), [""; 0]);
+    assert_eq!(world.outcome(id), Some(Err(Error::Expired)));
 }
 
 #[test]

@@ -331,6 +331,29 @@ fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
 }
 
 #[test]
+fn a_subscription_given_up_after_a_cut_that_took_its_suback_is_unsubscribed() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["a"]);
+    world.subscribe_seen(); // the server has it, and its answer is lost
+    let session = world.cut();
+    world.client.drop_subscriber(world.now, id, true);
+    world.wait_for_dial();
+    world.connect(Some(session));
+    assert_eq!(world.unsubscribe_seen().unsubscribe.filters[0].as_str(), "a");
+}
+
+#[test]
+fn who_gave_a_subscription_up_does_not_hear_that_it_failed() {
+    let mut world = World::connected(options());
+    let id = world.subscribe(&["a"]);
+    world.client.drop_subscriber(world.now, id, true);
+    world.client.abort(world.now, Error::DriverGone);
+    world.poll();
+    let answered = |event: &&Event| matches!(event, Event::Subscribed { .. } | Event::SubscriptionEnded { .. });
+    assert_eq!(world.events.iter().find(answered), None);
+}
+
+#[test]
 fn requests_are_sent_before_messages_that_were_published_later() {
     let mut world = World::new(options());
     world.publish("a", QoS::AtLeastOnce).unwrap();
