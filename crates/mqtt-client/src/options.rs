@@ -48,7 +48,7 @@ pub enum QueuePolicy {
     Refuse,
     /// The oldest queued messages make room; their tickets fail with [`Error::Superseded`](crate::Error::Superseded).
     DropOldest,
-    /// As long as there is no connection, a message replaces the queued one of the same topic (whose ticket fails with
+    /// As long as there is no connection, a message replaces those queued of the same topic (whose tickets fail with
     /// [`Error::Superseded`](crate::Error::Superseded)), full or not; the place in the queue stays. When a message to yet
     /// another topic finds the queue full, the oldest makes room.
     KeepLatest,

@@ -100,11 +100,19 @@ impl Queue {
     pub(crate) fn push(&mut self, entry: Entry, connected: bool, superseded: &mut Vec<MessageId>) -> Pushed {
         let keep_latest = self.limits.policy == QueuePolicy::KeepLatest;
         if keep_latest && !connected {
-            if let Some(old) = self.accepted.iter_mut().find(|old| old.message.topic == entry.message.topic) {
-                self.bytes = self.bytes - old.cost() + entry.cost();
-                superseded.push(old.id);
+            if let Some(place) = self.accepted.iter().position(|old| old.message.topic == entry.message.topic) {
+                // With a connection, several of one topic may have come to wait for the server's pace.
+                self.accepted.retain(|old| {
+                    let is_latest = old.message.topic != entry.message.topic;
+                    if !is_latest {
+                        self.bytes -= old.cost();
+                        superseded.push(old.id);
+                    }
+                    is_latest
+                });
+                self.bytes += entry.cost();
                 self.next_expiry = earlier(self.next_expiry, entry.expires);
-                *old = entry;
+                self.accepted.insert(place, entry);
                 return Pushed::Accepted;
             }
         }

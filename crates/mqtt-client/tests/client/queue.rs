@@ -1,5 +1,6 @@
 //! The offline queue: bounds, policies, expiry.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use mqtt_client::{Error, Event, Options, QueuePolicy, Version};
@@ -42,6 +43,23 @@ fn a_full_queue_drops_its_oldest_if_told_to() {
     assert_eq!(world.outcome(first), Some(Err(Error::Superseded)));
     world.connect(None);
     assert_eq!(world.arrived(), ["b", "c"]);
+}
+
+#[test]
+fn keep_latest_replaces_all_of_a_topic_that_came_to_wait_while_there_was_a_connection() {
+    let mut world = limited(9, QueuePolicy::KeepLatest);
+    world.config.receive_maximum = NonZeroU16::MIN;
+    world.connect(None);
+    for topic in ["sent", "a", "b", "a"] {
+        world.publish(topic, QoS::AtLeastOnce).unwrap();
+    }
+    let session = world.cut();
+    let latest = world.publish("a", QoS::AtLeastOnce).unwrap();
+    world.config.receive_maximum = NonZeroU16::MAX;
+    world.wait_for_dial();
+    world.connect(Some(session));
+    assert_eq!(world.arrived(), ["sent", "a", "b"]);
+    assert_eq!(world.outcome(latest), Some(Ok(ReasonCode::SUCCESS)));
 }
 
 #[test]

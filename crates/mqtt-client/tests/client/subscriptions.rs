@@ -334,7 +334,7 @@ fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
 fn a_subscription_given_up_after_a_cut_that_took_its_suback_is_unsubscribed() {
     let mut world = World::connected(options());
     let id = world.subscribe(&["a"]);
-    world.subscribe_seen(); // the server has it, and its answer is lost
+    drop(world.subscribe_seen()); // the server has it, and its answer is lost
     let session = world.cut();
     world.client.drop_subscriber(world.now, id, true);
     world.wait_for_dial();
