@@ -1,4 +1,4 @@
-//! Seeded faults: the models of delivery and of the broker must be able to fail.
+//! Seeded faults: the models of delivery, of the client and of the broker must be able to fail.
 //!
 //! The faults are patches ([`PATCHES`]), so that the code that ships carries no trace of them. They are applied to a copy of
 //! the workspace, where one fault at a time can be switched on, and the model has to find each.
@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::shell::{command, output, root, run as run_command, target_dir};
 
-/// Each with the test that looks for its faults, which has a process of its own: a fault is switched on for all threads.
+/// Each with the tests that look for its faults, each of which has a process of its own: a fault is switched on for all
+/// threads.
 const PATCHES: [(&str, &str); 2] = [
-    ("crates/mqtt-sim/faults.patch", "-p mqtt-sim --test model_faults"),
+    ("crates/mqtt-sim/faults.patch", "-p mqtt-sim --test model_faults --test client_faults"),
     ("crates/mqtt-broker/faults.patch", "-p mqtt-broker --test model faults::"),
 ];
 

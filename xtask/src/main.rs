@@ -29,7 +29,7 @@ const TASKS: [(&str, &str, Task); 11] = [
     ),
     (
         "faults",
-        "switch seeded faults on, one at a time: the models of delivery and of the broker must see each",
+        "switch seeded faults on, one at a time: the models of delivery, client and broker must see each",
         faults::run,
     ),
     ("fuzz", "fuzz TARGET|smoke [SECONDS]: smoke is 20 s of each; needs cargo-fuzz", fuzz::fuzz),
@@ -38,7 +38,7 @@ const TASKS: [(&str, &str, Task); 11] = [
     ("mutants", "mutants AREA: needs `cargo install --locked cargo-mutants`", mutants::run_area),
     ("no-std", "prove that mqtt-proto names nothing of std", no_std::prove),
     ("readme", "write the examples into README.md; --check only compares", readme::run),
-    ("sim", "play random schedules of a model: [--broker] --seeds N or FIRST..LAST", model::sim),
+    ("sim", "play random schedules of a model: [--broker | --client] --seeds N or FIRST..LAST", model::sim),
 ];
 
 fn main() -> ExitCode {

@@ -41,7 +41,7 @@ const SLICE: u64 = 50_000;
 /// What failed once, as the test above printed it, and what was wrong.
 fn regressions() -> Vec<(&'static str, Trace)> {
     let plain = Setup::new(V5);
-    let resent = Load { topic: 5, qos: ExactlyOnce, size: 520 };
+    let resent = Load { topic: 5, qos: ExactlyOnce, size: 520, expiry: 0 };
     vec![
         (
             "a QoS 2 message that had become too large gave up its id, and the receiver took the next one for its repetition",
@@ -55,7 +55,7 @@ fn regressions() -> Vec<(&'static str, Trace)> {
                     Run,
                     Dial,
                     Run,
-                    Publish(Client, Load { topic: 0, qos: ExactlyOnce, size: 1 }),
+                    Publish(Client, Load { topic: 0, qos: ExactlyOnce, size: 1, expiry: 0 }),
                 ],
             },
         ),
@@ -83,15 +83,15 @@ fn regressions() -> Vec<(&'static str, Trace)> {
                 steps: vec![
                     Dial,
                     Live(39_569),
-                    Publish(Client, Load { topic: 0, qos: AtLeastOnce, size: 0 }),
-                    Publish(Client, Load { topic: 0, qos: ExactlyOnce, size: 3 }),
+                    Publish(Client, Load { topic: 0, qos: AtLeastOnce, size: 0, expiry: 0 }),
+                    Publish(Client, Load { topic: 0, qos: ExactlyOnce, size: 3, expiry: 0 }),
                     PacketSize(Server, 50),
                     Live(34_458),
-                    Publish(Client, Load { topic: 1, qos: ExactlyOnce, size: 0 }),
+                    Publish(Client, Load { topic: 1, qos: ExactlyOnce, size: 0, expiry: 0 }),
                     Stall(Client, true),
                     Frame(Client),
                     Disconnect(Server),
-                    Publish(Client, Load { topic: 7, qos: ExactlyOnce, size: 520 }),
+                    Publish(Client, Load { topic: 7, qos: ExactlyOnce, size: 520, expiry: 0 }),
                     Run,
                 ],
             },

@@ -33,6 +33,12 @@ pub fn filter(input: &[u8]) {
     assert_eq!(filter.matches(&topic.to_shared()), naive.matches(naive_topic), "whatever holds the topic");
 }
 
+/// Whether a legal filter that is not shared matches a topic, naively.
+#[cfg(feature = "parity")]
+pub(crate) fn naively_matches(filter: &str, topic: &str) -> bool {
+    Naive::new(filter).is_some_and(|naive| naive.matches(topic))
+}
+
 /// Few characters, so that filter and topic meet often; or the bytes as they are.
 fn spell(choices: &[u8], is_raw: bool) -> Vec<u8> {
     if is_raw {

@@ -16,6 +16,8 @@ mod wire;
 
 pub use codec::{decode, encode};
 pub use filter::filter;
+#[cfg(feature = "parity")]
+pub(crate) use filter::naively_matches;
 pub use hostile::{client, server};
 pub use pair::pair;
 pub use properties::properties;

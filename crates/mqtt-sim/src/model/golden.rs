@@ -74,11 +74,11 @@ const fn answer(qos: QoS) -> Step {
 }
 
 const fn on_topic(topic: u8, qos: QoS) -> Step {
-    Step::Publish(Client, Load { topic, qos, size: 3 })
+    Step::Publish(Client, Load { topic, qos, size: 3, expiry: 0 })
 }
 
 const fn sized(qos: QoS, size: u16) -> Step {
-    Step::Publish(Client, Load { topic: 1, qos, size })
+    Step::Publish(Client, Load { topic: 1, qos, size, expiry: 0 })
 }
 
 /// All of them.

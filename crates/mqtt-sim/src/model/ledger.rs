@@ -31,11 +31,15 @@ pub(super) enum Said {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
     pub(super) load: Load,
-    token: Token,
-    /// The connection that accepted it.
-    pub(super) link: u32,
+    /// What its sender's machine calls it, if that is not the business of a client's policy.
+    pub(super) token: Option<Token>,
+    /// The connection that accepted it, or (from a client's queue) carried it first.
+    pub(super) link: Option<u32>,
     /// The packet id of its first PUBLISH.
     pub(super) id: Option<u16>,
+    /// When it was written first, in any session; when it expires: milliseconds of a clock that only policies know.
+    pub(super) first_sent: Option<u64>,
+    pub(super) deadline: Option<u64>,
     pub(super) fate: Fate,
     /// How often the application got it, and on which connection last.
     pub(super) deliveries: u32,
@@ -47,10 +51,10 @@ pub(super) struct Sent {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Ledger {
-    sent: [Vec<Sent>; 2],
+    pub(super) sent: [Vec<Sent>; 2],
     /// The newest message delivered, by sender, topic and QoS: first deliveries only, and all of one connection.
     newest: BTreeMap<(Side, u8, QoS), u32>,
-    newest_on_link: BTreeMap<(Side, u8, QoS), (u32, u32)>,
+    pub(super) newest_on_link: BTreeMap<(Side, u8, QoS), (u32, u32)>,
 }
 
 impl Ledger {
@@ -66,7 +70,7 @@ impl Ledger {
     pub(super) fn message(&mut self, side: Side, message: &Message) -> Option<(u32, &mut Sent)> {
         let number = number_of(message)?;
         let sent = self.sent[side.index()].get_mut(number as usize)?;
-        (sent.load.message(number) == *message).then_some((number, sent))
+        sent.load.is_of(number, message).then_some((number, sent))
     }
 
     pub(super) fn content(&self, side: Side, number: u32) -> Message {
@@ -88,12 +92,14 @@ impl Ledger {
         self.sent(side).iter().filter(|sent| sent.is_open() && sent.fate == Fate::Pending).count()
     }
 
-    pub(super) fn published(&mut self, side: Side, load: Load, token: Token, link: u32) {
+    pub(super) fn published(&mut self, side: Side, load: Load, token: Option<Token>, link: Option<u32>) {
         self.sent[side.index()].push(Sent {
             load,
             token,
             link,
             id: None,
+            first_sent: None,
+            deadline: None,
             fate: Fate::Pending,
             deliveries: 0,
             delivered_on: 0,
@@ -171,17 +177,20 @@ impl Ledger {
         };
         ensure(sent.fate == Fate::Doomed, "I14", || format!("message {number} came back from a session that lives"))?;
         sent.fate = Fate::Over;
-        let is_same = message.is_none_or(|message| *message == sent.load.message(number as u32));
+        let is_same = message.is_none_or(|message| sent.load.is_of(number as u32, message));
         ensure(is_same, "I14", || format!("message {number} came back changed: {message:?}"))
     }
 
     /// The server has lost the session: its own messages are gone, the client's must come back.
-    pub(super) fn forgotten(&mut self) {
-        for side in Side::BOTH {
-            for sent in self.sent[side.index()].iter_mut().filter(|sent| sent.is_open()) {
-                sent.fate = if side == Side::Client { Fate::Doomed } else { Fate::Over };
-            }
+    pub(super) fn forgotten(&mut self, side: Side) {
+        for sent in self.sent[side.index()].iter_mut().filter(|sent| sent.is_open()) {
+            sent.fate = if side == Side::Client { Fate::Doomed } else { Fate::Over };
         }
+    }
+
+    /// The messages of `side` begin anew in another session.
+    pub(super) fn forget_order(&mut self, side: Side) {
+        self.newest.retain(|key, _| key.0 != side);
     }
 
     /// The receiver of `side`'s messages has lost what it had not acknowledged, and may get it again.
@@ -195,7 +204,7 @@ impl Ledger {
                 sent.said = Said::Nothing;
             }
         }
-        self.newest.retain(|key, _| key.0 != side);
+        self.forget_order(side);
     }
 
     /// The sender came back from its journal, which still holds these: of the others it will never hear. An end that was not
@@ -204,11 +213,12 @@ impl Ledger {
         // A new session counts its tokens anew: the newest message with a token is meant.
         let mut kept = kept.to_vec();
         for (number, sent) in self.sent[side.index()].iter_mut().enumerate().rev() {
-            if let Some(at) = kept.iter().position(|token| *token == sent.token) {
+            if let Some(at) = kept.iter().position(|token| Some(*token) == sent.token) {
                 kept.remove(at);
                 sent.fate = if sent.fate == Fate::Doomed { Fate::Doomed } else { Fate::Pending };
             } else if sent.is_open() {
-                let lost = is_stored(sent.token) && sent.fate == Fate::Pending && sent.said == Said::Nothing;
+                let lost =
+                    sent.token.is_some_and(&is_stored) && sent.fate == Fate::Pending && sent.said == Said::Nothing;
                 ensure(!lost, "I24", || {
                     format!("message {number} of {side:?} was stored, and is gone after the crash")
                 })?;
@@ -229,7 +239,7 @@ impl Ledger {
     }
 
     fn open(&mut self, side: Side, token: Token) -> Option<(usize, &mut Sent)> {
-        self.sent[side.index()].iter_mut().enumerate().find(|(_, sent)| sent.token == token && sent.is_open())
+        self.sent[side.index()].iter_mut().enumerate().find(|(_, sent)| sent.token == Some(token) && sent.is_open())
     }
 }
 
@@ -237,5 +247,10 @@ impl Sent {
     /// A QoS 1 or 2 message of which its sender's application has not heard the end.
     pub(super) fn is_open(&self) -> bool {
         self.load.qos > QoS::AtMostOnce && matches!(self.fate, Fate::Pending | Fate::Doomed)
+    }
+
+    /// A QoS 1 or 2 message of which it has.
+    pub(super) fn has_ended(&self) -> bool {
+        self.load.qos > QoS::AtMostOnce && matches!(self.fate, Fate::Done | Fate::Over)
     }
 }

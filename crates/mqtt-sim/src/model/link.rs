@@ -3,8 +3,15 @@
 use bytes::BytesMut;
 use mqtt_proto::{Connection, Server};
 
-use super::Side;
 use super::monitor::Monitor;
+use super::{Cut, Side};
+
+/// Where connections are to end, and how many bytes each has carried: counted only if there is a cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Plan {
+    pub(super) cuts: Vec<Cut>,
+    pub(super) carried: Vec<[u32; 2]>,
+}
 
 /// What lies behind the last byte of a pipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -87,6 +94,36 @@ impl Link {
 
     pub(super) fn pipe(&mut self, from: Side) -> &mut Pipe {
         &mut self.pipes[from.index()]
+    }
+
+    /// Moves bytes that `side` wrote to the input of their receiver, no further than a planned cut allows. Returns them, and
+    /// whether they were the last.
+    pub(super) fn carry(&mut self, side: Side, bytes: usize, plan: &mut Plan) -> (BytesMut, bool) {
+        let Plan { cuts, carried } = plan;
+        let at = self.number as usize - 1;
+        let counted = carried.get(at).map_or(0, |carried| carried[side.index()]);
+        let cut = cuts.iter().find(|cut| cut.link == self.number && cut.side == side).copied();
+        let left = cut.map_or(usize::MAX, |cut| (cut.position - counted) as usize);
+        let pipe = self.pipe(side);
+        let moved = pipe.bytes.split_to(bytes.min(pipe.bytes.len()).min(left));
+        if !cuts.is_empty() {
+            carried.resize(carried.len().max(at + 1), [0; 2]);
+            carried[at][side.index()] += moved.len() as u32;
+        }
+        if let Some(cut) = cut.filter(|_| moved.len() == left) {
+            self.pipe(side).cut(0);
+            self.pipe(side.peer()).cut(if cut.other_arrives { usize::MAX } else { 0 });
+            self.is_healthy = false;
+            cuts.retain(|planned| *planned != cut);
+            if cuts.is_empty() {
+                cuts.push(Cut::NEVER);
+            }
+        }
+        let pipe = self.pipe(side);
+        let ends = pipe.bytes.is_empty() && pipe.end == End::Eof;
+        pipe.is_over |= ends;
+        pipe.input.extend_from_slice(&moved);
+        (moved, ends)
     }
 
     /// Nothing will happen on it any more.

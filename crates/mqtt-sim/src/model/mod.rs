@@ -16,11 +16,14 @@
 //! an application that drops a session drops its unused `Ack`s too.
 
 mod app;
+mod canon;
 mod client;
 mod golden;
 mod ledger;
 mod link;
 mod monitor;
+#[cfg(feature = "parity")]
+pub mod policy;
 mod schedule;
 mod server;
 mod settle;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    AckPacket, FixedHeader, Message, Packet, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, TopicName,
-    Version,
+    AckPacket, FixedHeader, Message, Packet, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, SubAck,
+    Subscribe, TopicName, UnsubAck, Unsubscribe, Version,
 };
 
 use super::ledger::{Fate, Ledger, Said};
@@ -14,19 +14,19 @@ use super::{Side, Verdict, broken, ensure};
 
 /// What one packet id of a session is used for, over all connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Flow {
-    number: u32,
+pub(super) struct Flow {
+    pub(super) number: u32,
     /// PUBREC below 0x80 has arrived.
-    is_received: bool,
+    pub(super) is_received: bool,
     /// PUBREL has been written, as the so-manieth of the session.
-    released: Option<u32>,
+    pub(super) released: Option<u32>,
     /// PUBACK, PUBCOMP, or a refusing PUBREC has arrived: the id is free.
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
 /// The packet ids of both directions (I10), for the session's life.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Flows([BTreeMap<u16, Flow>; 2], u32);
+pub(super) struct Flows(pub(super) [BTreeMap<u16, Flow>; 2], pub(super) u32);
 
 /// A PUBLISH that arrived and whose PUBACK or PUBREC has not been written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,13 +78,27 @@ pub(super) struct Monitor {
     pub(super) is_confirmed: bool,
     /// Milliseconds that may lie between two packets of the client (I17); 0 for any.
     pub(super) longest_gap: u64,
+    /// Messages leave in the order of their numbers.
+    pub(super) is_ordered: bool,
+    /// What is sent is seen here, so that its repetition can be told.
+    pub(super) is_exact: bool,
 }
 
 impl Monitor {
     pub(super) fn new(version: Version, link: u32, now: u64, longest_gap: u64) -> Self {
         let half =
             Half { receive_maximum: u16::MAX, maximum_packet_size: u32::MAX, written_at: now, ..Half::default() };
-        Self { version, link, halves: [half.clone(), half], is_resumed: false, is_confirmed: false, longest_gap }
+        let halves = [half.clone(), half];
+        Self {
+            version,
+            link,
+            halves,
+            is_resumed: false,
+            is_confirmed: false,
+            longest_gap,
+            is_ordered: true,
+            is_exact: true,
+        }
     }
 
     /// `side` has written whole packets.
@@ -102,12 +116,20 @@ impl Monitor {
                 Ok(packet) => packet,
                 Err(error) => return broken("I5", format!("{side:?} wrote {frame:?}: {error}")),
             };
+            self.judge_encoding(side, &packet, &frame)?;
             self.judge(side, &packet, len, now, ledger, flows).map_err(|mut violation| {
                 violation.what = format!("{}; {side:?} wrote {packet:?} on connection {}", violation.what, self.link);
                 violation
             })?;
         }
         ensure(bytes.is_empty(), "I5", || format!("{side:?} wrote part of a packet: {bytes:?}"))
+    }
+
+    /// What is written is what the packet in it is written as (I4).
+    fn judge_encoding(&mut self, side: Side, packet: &Packet, frame: &[u8]) -> Verdict {
+        let mut again = BytesMut::with_capacity(frame.len());
+        let is_same = packet.encode(self.version, &mut again).is_ok() && again == *frame;
+        ensure(is_same, "I4", || format!("{side:?} wrote {frame:?}, which is not how {packet:?} is written"))
     }
 
     /// So many bytes that `side` wrote have reached its peer.
@@ -136,6 +158,17 @@ impl Monitor {
             ensure(is_done, "I11", || format!("what {side:?} sent is not all answered: {half:?}"))?;
         }
         Ok(())
+    }
+
+    /// What `side` has announced.
+    #[cfg(feature = "parity")]
+    pub(super) fn receive_maximum(&self, side: Side) -> u16 {
+        self.halves[side.index()].receive_maximum
+    }
+
+    /// The orders of the last PUBRELs that were repetitions.
+    pub(super) fn resent_releases(&mut self) -> impl Iterator<Item = &mut u32> {
+        self.halves.iter_mut().filter_map(|half| half.resent_release.as_mut())
     }
 
     fn judge(
@@ -170,7 +203,7 @@ impl Monitor {
                 let expected = self.is_resumed && self.version != Version::V31;
                 ensure(connack.session_present == expected, "I14", || "wrong Session Present".into())?;
             }
-            Packet::Publish(publish) => self.judge_publish(side, publish, ledger, flows)?,
+            Packet::Publish(publish) => self.judge_publish(side, publish, now, ledger, flows)?,
             Packet::PubAck(ack) => self.judge_due(side, ack, QoS::AtLeastOnce, ledger)?,
             Packet::PubRec(ack) => self.judge_due(side, ack, QoS::ExactlyOnce, ledger)?,
             Packet::PubRel(ack) => self.judge_release(side, ack, ledger, flows)?,
@@ -178,8 +211,8 @@ impl Monitor {
                 let next = peer.releases.pop_front();
                 ensure(next == Some(ack.packet_id.get()), "I15", || format!("PUBCOMP was due for {next:?}"))?;
             }
-            Packet::Subscribe(subscribe) => {
-                let id = subscribe.packet_id.get();
+            Packet::Subscribe(Subscribe { packet_id, .. }) | Packet::Unsubscribe(Unsubscribe { packet_id, .. }) => {
+                let id = packet_id.get();
                 let is_free = flows.holder(side, id).is_none_or(|number| {
                     let old = ledger.content(side, number);
                     old.qos == QoS::AtLeastOnce && is_too_large(old, self.version, maximum)
@@ -192,13 +225,20 @@ impl Monitor {
                 peer.pings -= 1;
             }
             Packet::Disconnect(_) => half.is_closed = true,
-            Packet::SubAck(_) | Packet::Unsubscribe(_) | Packet::UnsubAck(_) | Packet::Auth(_) => {}
+            Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::Auth(_) => {}
         }
         self.halves[side.index()].is_open = true;
         Ok(())
     }
 
-    fn judge_publish(&mut self, side: Side, publish: &Publish, ledger: &mut Ledger, flows: &mut Flows) -> Verdict {
+    fn judge_publish(
+        &mut self,
+        side: Side,
+        publish: &Publish,
+        now: u64,
+        ledger: &mut Ledger,
+        flows: &mut Flows,
+    ) -> Verdict {
         let [half, peer] = halves(&mut self.halves, side);
         let mut message = publish.message.clone();
         if let Some(alias) = publish.topic_alias {
@@ -217,10 +257,17 @@ impl Monitor {
             return broken("I6", "nobody published this");
         };
         ensure(sent.fate == Fate::Pending, "I13", || format!("sent after its end: {:?}", sent.fate))?;
-        let is_repetition = sent.link != self.link;
+        let is_repetition = *sent.link.get_or_insert(self.link) != self.link;
+        sent.first_sent.get_or_insert(now);
+        let expires = message.properties().message_expiry_interval().map(|left| now + u64::from(left) * 1000);
+        if let (Some(expires), Some(deadline), true) = (expires, sent.deadline, self.is_exact && !publish.dup) {
+            let is_counted = expires < deadline + 1000; // whole seconds are left
+            ensure(is_counted, "MQTT-3.3.2-6", || format!("it expires {} ms too late", expires - deadline))?;
+        }
         let may_repeat = sent.load.qos > QoS::AtMostOnce;
         ensure(may_repeat || !is_repetition, "I8", || "QoS 0 is never sent again".into())?;
-        ensure(publish.dup == is_repetition, "I13", || "wrong DUP".into())?;
+        let may_be_unseen = publish.dup && !self.is_exact;
+        ensure(publish.dup == is_repetition || may_be_unseen, "I13", || "wrong DUP".into())?;
         let Some(id) = publish.packet_id.map(PacketId::get) else { return Ok(()) };
         let first_id = *sent.id.get_or_insert(id);
         ensure(first_id == id, "I13", || format!("it was sent under {first_id} before"))?;
@@ -235,7 +282,8 @@ impl Monitor {
         }
         ensure(flow.released.is_none(), "I13", || "PUBLISH after its PUBREL".into())?;
         (flow.is_over, flow.is_received) = (false, false);
-        ensure(half.newest < Some(number), "I13", || format!("{:?} was sent before it", half.newest))?;
+        let is_next = half.newest < Some(number) || !self.is_ordered;
+        ensure(is_next, "I13", || format!("{:?} was sent before it", half.newest))?;
         half.newest = Some(number);
         half.under_way.push_back(Due { id, qos: message.qos, number });
         half.window.insert(id);
@@ -313,14 +361,13 @@ impl Monitor {
                 asked.entry(ack.packet_id.get()).and_modify(|flow| flow.is_received = true);
             }
             Packet::PubRel(ack) => half.releases.push_back(ack.packet_id.get()),
-            Packet::SubAck(ack) => {
-                peer.requests.remove(&ack.packet_id.get());
+            Packet::SubAck(SubAck { packet_id, .. }) | Packet::UnsubAck(UnsubAck { packet_id, .. }) => {
+                peer.requests.remove(&packet_id.get());
             }
             Packet::Connect(_)
             | Packet::ConnAck(_)
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)
-            | Packet::UnsubAck(_)
             | Packet::PingReq
             | Packet::PingResp
             | Packet::Disconnect(_)
@@ -349,6 +396,29 @@ impl Flows {
         *self = Self::default();
     }
 
+    #[cfg(feature = "parity")]
+    fn of_client(&self, number: u32) -> impl Iterator<Item = &Flow> {
+        self.0[Side::Client.index()].values().filter(move |flow| flow.number == number)
+    }
+
+    /// PUBREC has come for this message of the client.
+    #[cfg(feature = "parity")]
+    pub(super) fn is_received(&self, number: u32) -> bool {
+        self.of_client(number).any(|flow| flow.is_received)
+    }
+
+    /// PUBREL has been written for it.
+    #[cfg(feature = "parity")]
+    pub(super) fn is_released(&self, number: u32) -> bool {
+        self.of_client(number).any(|flow| flow.released.is_some())
+    }
+
+    /// Its last acknowledgement has come.
+    #[cfg(feature = "parity")]
+    pub(super) fn is_over(&self, number: u32) -> bool {
+        self.of_client(number).any(|flow| flow.is_over)
+    }
+
     /// The message that this id belongs to.
     fn holder(&self, side: Side, id: u16) -> Option<u32> {
         self.0[side.index()].get(&id).filter(|flow| !flow.is_over).map(|flow| flow.number)
@@ -364,7 +434,7 @@ fn halves(halves: &mut [Half; 2], side: Side) -> [&mut Half; 2] {
     }
 }
 
-fn is_too_large(message: Message, version: Version, maximum: u32) -> bool {
+pub(super) fn is_too_large(message: Message, version: Version, maximum: u32) -> bool {
     let publish = Publish::new(message, Some(PacketId::MIN));
     publish.encoded_len(version).is_ok_and(|len| len > maximum as usize)
 }

@@ -20,18 +20,22 @@ impl Trace {
     ///
     /// The invariant that is broken. A panic breaks I1.
     pub fn play(&self) -> Verdict {
-        let play = || {
+        caught(|| {
             let mut world = World::new(self.setup);
             self.steps.iter().try_for_each(|step| world.step(*step))?;
             world.settle()?;
             world.check_windows()
-        };
-        std::panic::catch_unwind(play).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let what = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned();
-            Err(Violation { invariant: "I1", what })
         })
     }
+}
+
+/// A panic breaks I1.
+pub(super) fn caught(play: impl FnOnce() -> Verdict + std::panic::UnwindSafe) -> Verdict {
+    std::panic::catch_unwind(play).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let what = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned();
+        Err(Violation { invariant: "I1", what })
+    })
 }
 
 /// The schedule of a seed.
@@ -143,11 +147,12 @@ fn load(dice: &mut Dice) -> Load {
         topic: dice.choose(&[0, 0, 0, 1, 1, 2, 3, 4, 5, 7]),
         qos: dice.choose(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]),
         size: dice.choose(&[0, 0, 1, 3, 9, 12, 113, 520]),
+        expiry: 0,
     }
 }
 
 /// SplitMix64: all of its state is the seed.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -158,15 +163,15 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
         (self.next() % u64::from(bound)) as u32
     }
 
-    fn one_in(&mut self, chances: u32) -> bool {
+    pub(super) fn one_in(&mut self, chances: u32) -> bool {
         self.below(chances) == 0
     }
 
-    fn choose<T: Copy>(&mut self, values: &[T]) -> T {
+    pub(super) fn choose<T: Copy>(&mut self, values: &[T]) -> T {
         values[self.below(values.len() as u32) as usize]
     }
 }

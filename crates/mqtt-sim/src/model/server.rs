@@ -130,7 +130,7 @@ impl World {
         let session = stored.filter(|session| keeps(session) && !connect.clean_start);
         let is_resumed = session.is_some();
         if !is_resumed {
-            self.ledger.forgotten();
+            Side::BOTH.into_iter().for_each(|side| self.ledger.forgotten(side));
             self.flows.clear();
             self.apps[Side::Server.index()].held.clear();
             self.stores[Side::Server.index()].clear();

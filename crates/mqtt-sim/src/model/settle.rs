@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_proto::{Change, Instant, QoS, Session};
 
 use super::link::End;
-use super::{Cut, Load, Side, Step, Verdict, Violation, World, broken, ensure};
+use super::{Load, Side, Step, Verdict, Violation, World, broken, ensure};
 
 impl World {
     /// Ends all faults but those that are planned, and lets everything finish; then nothing may be left, and the whole window must be free again.
@@ -55,7 +55,7 @@ impl World {
         link.monitor.check_settled()?;
         for side in Side::BOTH {
             for (number, sent) in self.ledger.sent(side).iter().enumerate() {
-                let is_due = sent.load.qos == QoS::AtMostOnce && link.is_healthy && sent.link == link.number;
+                let is_due = sent.load.qos == QoS::AtMostOnce && link.is_healthy && sent.link == Some(link.number);
                 let name = || format!("message {number} of {side:?} vanished on a healthy connection");
                 ensure(!is_due || sent.deliveries == 1, "I8", name)?;
             }
@@ -167,33 +167,11 @@ impl World {
             Side::Server if link.has_client => self.client.as_ref().is_some_and(|client| client.wants_input()),
             Side::Server => false,
         };
-        let pipe = &mut link.pipes[side.index()];
         // Whole packets that wait in the input have to be taken first.
-        if !wants_input || pipe.is_over {
+        if !wants_input || link.pipes[side.index()].is_over {
             return Ok(false);
         }
-        let counts = !self.cuts.is_empty();
-        let carried = self.carried.get(number as usize - 1).map_or(0, |carried| carried[side.index()]);
-        let cut = self.cuts.iter().find(|cut| cut.link == number && cut.side == side).copied();
-        let left = cut.map_or(usize::MAX, |cut| (cut.position - carried) as usize);
-        let moved = pipe.bytes.split_to(bytes.min(pipe.bytes.len()).min(left));
-        if counts {
-            self.carried.resize(self.carried.len().max(number as usize), [0; 2]);
-            self.carried[number as usize - 1][side.index()] += moved.len() as u32;
-        }
-        if let Some(cut) = cut.filter(|_| moved.len() == left) {
-            pipe.cut(0);
-            link.pipe(side.peer()).cut(if cut.other_arrives { usize::MAX } else { 0 });
-            link.is_healthy = false;
-            self.cuts.retain(|planned| *planned != cut);
-            if self.cuts.is_empty() {
-                self.cuts.push(Cut::NEVER);
-            }
-        }
-        let pipe = &mut link.pipes[side.index()];
-        let ends = pipe.bytes.is_empty() && pipe.end == End::Eof;
-        pipe.is_over |= ends;
-        pipe.input.extend_from_slice(&moved);
+        let (moved, ends) = link.carry(side, bytes, &mut self.plan);
         link.monitor.arrived(side, &moved, &mut self.flows)?;
         self.is_confirmed[0] |= link.is_accepted && link.monitor.is_confirmed;
         self.pump()?;

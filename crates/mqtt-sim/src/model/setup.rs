@@ -38,12 +38,14 @@ pub struct Load {
     pub qos: QoS,
     /// Bytes of payload after the four of its number.
     pub size: u16,
+    /// Seconds of its Message Expiry Interval (5.0); 0 for none.
+    pub expiry: u16,
 }
 
 impl Load {
     /// A message of some bytes on the first topic.
     pub const fn new(qos: QoS) -> Self {
-        Self { topic: 0, qos, size: 0 }
+        Self { topic: 0, qos, size: 0, expiry: 0 }
     }
 
     /// The message with this number, the same each time.
@@ -51,7 +53,16 @@ impl Load {
         let mut payload = number.to_be_bytes().to_vec();
         payload.extend((0..self.size).map(|at| (at as u8) ^ (number as u8)));
         let topic = TOPICS[usize::from(self.topic) % TOPICS.len()];
-        Message::new(TopicName::from_static(topic), Bytes::from(payload)).with_qos(self.qos)
+        let message = Message::new(TopicName::from_static(topic), Bytes::from(payload)).with_qos(self.qos);
+        if self.expiry > 0 { message.with_message_expiry_interval(self.expiry.into()) } else { message }
+    }
+
+    /// Whether it is the message with this number, of whose time some may have passed.
+    pub(super) fn is_of(self, number: u32, message: &Message) -> bool {
+        let whole = self.message(number);
+        let left = message.properties().message_expiry_interval().filter(|_| self.expiry > 0);
+        let counted_down = left.map(|left| whole.clone().with_message_expiry_interval(left.min(self.expiry.into())));
+        *message == counted_down.unwrap_or(whole)
     }
 }
 

@@ -8,7 +8,7 @@ use mqtt_proto::{
 
 use super::app::{App, Before, Held};
 use super::ledger::{Ledger, Said};
-use super::link::{End, Link};
+use super::link::{End, Link, Plan};
 use super::monitor::Flows;
 use super::{Cut, Load, Setup, Side, Step, Verdict, broken, ensure};
 
@@ -37,8 +37,7 @@ pub struct World {
     /// How many changes each side has stored, and before which one it crashes.
     pub(super) stored: [u32; 2],
     pub(super) crash: Option<(Side, u32)>,
-    pub(super) cuts: Vec<Cut>,
-    pub(super) carried: Vec<[u32; 2]>,
+    pub(super) plan: Plan,
     /// Healthy time passes: nobody may time out.
     pub(super) is_live: bool,
 }
@@ -63,8 +62,7 @@ impl World {
             stores: Default::default(),
             stored: [0; 2],
             crash: None,
-            cuts: Vec::new(),
-            carried: Vec::new(),
+            plan: Plan::default(),
             is_live: false,
         }
     }
@@ -72,7 +70,7 @@ impl World {
     /// With connections that end where these say.
     #[must_use]
     pub fn with_cuts(mut self, cuts: &[Cut]) -> Self {
-        self.cuts = cuts.to_vec();
+        self.plan.cuts = cuts.to_vec();
         self
     }
 
@@ -85,12 +83,12 @@ impl World {
 
     /// How many bytes of either side have arrived, by connection from 1 on; counted only with planned cuts.
     pub fn carried(&self) -> &[[u32; 2]] {
-        &self.carried
+        &self.plan.carried
     }
 
     /// The cuts that are still planned.
     pub fn cuts(&self) -> &[Cut] {
-        &self.cuts
+        &self.plan.cuts
     }
 
     /// The crash that is still planned.
@@ -315,7 +313,7 @@ impl World {
             }
         };
         match result {
-            Ok(token) => self.ledger.published(side, load, token, link),
+            Ok(token) => self.ledger.published(side, load, Some(token), Some(link)),
             Err(error) if *error.kind() == CommandError::Full => {
                 // A transport that takes everything leaves no outbox to be full.
                 let is_full = self.apps[side.index()].stalled || open >= usize::from(limits.receive_maximum);
