@@ -35,7 +35,11 @@ fn main() -> io::Result<()> {
         let mut frames = Frames::default();
         // One at a time: every client of ours speaks at once when it has connected.
         match serve::greet(&mut stream, &mut frames) {
-            Ok(Greeting::Question) => answer(&mut stream, &seen)?,
+            Ok(Greeting::Question) => {
+                if let Err(error) = answer(&mut stream, &seen) {
+                    eprintln!("no answer: {error}"); // who asked has gone; others come
+                }
+            }
             Ok(Greeting::Connect(connect)) if connect.client_id.starts_with("idle") => {
                 // Those of a process that has ended are in the way of the next one's: they go together.
                 if idle.first().is_some_and(is_closed) {
@@ -58,7 +62,7 @@ fn main() -> io::Result<()> {
 
 fn answer(stream: &mut TcpStream, seen: &Mutex<Seen>) -> io::Result<()> {
     let Seen { by_qos: [zero, one, two], wrong } = *seen.lock().expect("nobody panics with it");
-    writeln!(stream, "{zero} {one} {two} {wrong}")
+    stream.write_all(format!("{zero} {one} {two} {wrong}\n").as_bytes())
 }
 
 /// Whether an idle client has gone. (One that said something has not.)
