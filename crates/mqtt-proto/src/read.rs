@@ -126,14 +126,14 @@ impl<'f, B: Storage> Reader<'f, B> {
     }
 
     /// A two-byte length and as many bytes, to look at.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn section(&mut self, field: &'static str) -> Result<&'f [u8], ProtocolError> {
         let len = self.u16(field)?;
         self.bytes(usize::from(len), field)
     }
 
     /// The bytes just read, to keep.
-    #[inline]
+    #[inline(never)]
     fn keep(&self, bytes: &[u8]) -> B {
         let end = self.position();
         self.frame.slice(end.saturating_sub(bytes.len())..end)

@@ -45,7 +45,7 @@ impl Storage for &[u8] {
 }
 
 impl Storage for Bytes {
-    #[inline]
+    #[inline(always)]
     fn slice(&self, range: Range<usize>) -> Self {
         // An empty slice of `Bytes` keeps the whole buffer alive for nothing.
         if range.is_empty() {
@@ -54,7 +54,7 @@ impl Storage for Bytes {
         Bytes::slice(self, range)
     }
 
-    #[inline]
+    #[inline(always)]
     fn into_tail(mut self, start: usize) -> Self {
         if start == self.len() {
             return Bytes::new();

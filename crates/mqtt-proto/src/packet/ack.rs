@@ -84,6 +84,7 @@ impl<B: Storage> AckPacket<B> {
         Self { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::default() }
     }
 
+    #[inline(always)]
     pub(super) fn decode(reader: &mut Reader<'_, B>) -> Result<Self, ProtocolError> {
         let packet_id = reader.packet_id()?;
         if reader.is_empty() {

@@ -81,7 +81,7 @@ impl<B: Storage> Packet<B> {
     ///
     /// If the packet breaks a rule of the version.
     pub fn decode(version: Version, frame: B) -> Result<Self, ProtocolError> {
-        // Most packets that are no messages: acknowledgements of four bytes. They take 41 instructions here, and 110 in
+        // Most packets that are no messages: acknowledgements of four bytes. They take 41 instructions here, and 130 in
         // `decode_other`.
         if let [first, 2, high, low] = *frame.as_ref() {
             if let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low])) {
@@ -109,10 +109,16 @@ impl<B: Storage> Packet<B> {
         check_flags(&reader, header)?;
         let reader = &mut reader;
         Ok(match reader.packet() {
-            PacketType::PubAck => Self::PubAck(AckPacket::decode(reader)?),
-            PacketType::PubRec => Self::PubRec(AckPacket::decode(reader)?),
-            PacketType::PubRel => Self::PubRel(AckPacket::decode(reader)?),
-            PacketType::PubComp => Self::PubComp(AckPacket::decode(reader)?),
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                // In one arm, as the code of `decode` is inlined here.
+                let ack = AckPacket::decode(reader)?;
+                match packet {
+                    PacketType::PubAck => Self::PubAck(ack),
+                    PacketType::PubRec => Self::PubRec(ack),
+                    PacketType::PubRel => Self::PubRel(ack),
+                    _ => Self::PubComp(ack),
+                }
+            }
             PacketType::Connect => Self::Connect(Connect::decode(reader.clone())?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader)?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::decode(reader)?),

@@ -202,6 +202,14 @@ impl<'a, B: Storage> PublishParts<'a, B> {
         let first = u32::from(self.first_byte()) << 24;
         if remaining < 0x80 {
             out.u32(first | remaining << 16 | topic.len() as u32);
+        } else if remaining < 0x4000 {
+            out.put(&[
+                self.first_byte(),
+                remaining as u8 | 0x80,
+                (remaining >> 7) as u8,
+                (topic.len() >> 8) as u8,
+                topic.len() as u8,
+            ]);
         } else {
             out.u8(self.first_byte());
             out.varint(remaining);
@@ -239,7 +247,7 @@ impl<'a, B: Storage> PublishParts<'a, B> {
     }
 
     /// Checks the packet; returns the Property Length, if the version has one.
-    #[inline]
+    #[inline(always)]
     fn property_length(&self, version: Version) -> Result<Option<u32>, EncodeError> {
         self.check(version)?;
         let place = Place::of(PacketType::Publish);

@@ -86,6 +86,7 @@ impl<B: Storage> Properties<B> {
         Encoded::all(self.bytes.as_ref()).filter(|property| property.id.bit() & HIDDEN == 0)
     }
 
+    #[inline]
     fn has_hidden(&self) -> bool {
         self.present & HIDDEN != 0
     }
@@ -224,15 +225,21 @@ impl<B: Storage> Properties<B> {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn write_bytes<S: Sink>(&self, apart: Option<(PropertyId, u32)>, sink: &mut S) {
         if let Some((id, number)) = apart {
             write(sink, id, PropertyValue::Number(number));
         }
         if self.has_hidden() {
-            self.visible().for_each(|property| sink.put(property.bytes));
+            self.write_visible(sink);
         } else {
             sink.put(self.bytes.as_ref());
         }
+    }
+
+    #[cold]
+    fn write_visible<S: Sink>(&self, sink: &mut S) {
+        self.visible().for_each(|property| sink.put(property.bytes));
     }
 }
 
