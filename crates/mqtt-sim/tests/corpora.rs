@@ -76,6 +76,20 @@ fn two_ends_deliver_over_any_network() {
     replay_all("pair", checks::pair);
 }
 
+/// In 3.1 a server that forgets cannot say so, and what may go wrong then is little: beyond the corpus, for random inputs.
+#[test]
+fn two_ends_of_3_1_deliver_whatever_its_server_forgets() {
+    let mut random: u64 = 1;
+    for number in 0..3_000 {
+        let mut input = vec![0; 400];
+        for byte in &mut input[1..] {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (random >> 56) as u8;
+        }
+        replay(Path::new(&format!("random input {number}")), &input, checks::pair);
+    }
+}
+
 /// What a fuzzer does first, done for the hand-written seeds: cut them short, and flip each of their bits.
 #[test]
 fn the_decoders_laws_hold_next_to_the_seeds() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use mqtt_proto::{
-    Ack, Client, ClientEvent, Closed, Config, ConnAck, Connect, Connection, Delivery, Instant, Message, QoS,
-    ReasonCode, Role, Server, ServerEvent, Session, Subscribe, SubscribeRequest, Subscription, Text, Token,
+    Ack, Acknowledged, Client, ClientEvent, Closed, Config, ConnAck, Connect, Connection, Delivery, Instant, Message,
+    QoS, ReasonCode, Role, Server, ServerEvent, Session, Subscribe, SubscribeRequest, Subscription, Text, Token,
     TopicFilter, TopicName, Version,
 };
 
@@ -23,6 +23,15 @@ use super::source::Source;
 ///   sending;
 /// - once healed, within a bounded number of steps every message is acknowledged, or was given back or given up when the
 ///   session ended; then both sessions are empty, and the whole window is free.
+///
+/// They hold in 3.1, too: a session that both ends keep is what Clean Session 0 means there (D31-cleansession), and a message
+/// that is sent again says DUP (D31-retry). What 3.1 has no word for is a server that forgets: there is no Session Present, so
+/// its client goes on with its half. All that follows from that, and nothing else, is excepted then:
+///
+/// - what the server's application had of the client's unfinished QoS 2 messages, it may get once more, with DUP;
+/// - a QoS 2 message that the server sends later may be answered as a repetition and not arrive, if the client has unfinished
+///   ones whose identifiers it may bear;
+/// - the client remembers those identifiers for as long as no PUBREL comes for them, which may be for ever.
 pub fn pair(input: &[u8]) {
     let mut world = World::new(input);
     while !world.source.is_empty() {
@@ -43,8 +52,11 @@ struct World<'a> {
     stored: Option<Session>,
     /// The server's application will not find the session at the next CONNECT.
     forgets: bool,
-    /// A 3.1 server began a session anew and could not say so: its client may send QoS 2 messages twice.
-    is_confused: bool,
+    /// From this message of the server on, those of QoS 2 may bear identifiers of a session that only the client remembers.
+    may_vanish_from: usize,
+    /// A 3.1 client asked to forget its session, and has not heard that the server did: it has to ask again, because no
+    /// CONNACK would tell.
+    asks_again: bool,
     subscribing: BTreeSet<Token>,
     requests: Vec<SubscribeRequest>,
 }
@@ -102,7 +114,7 @@ impl<R: Role> End<R> {
     }
 
     /// Takes a message that the other end has sent.
-    fn take(&mut self, delivery: Delivery, sent: &[Sent], is_confused: bool) {
+    fn take(&mut self, delivery: Delivery, sent: &[Sent]) {
         let payload = &delivery.message.payload;
         let number = u32::from_be_bytes(payload[..4].try_into().expect("four bytes")) as usize;
         let Sent { qos, topic, .. } = sent[number];
@@ -110,7 +122,7 @@ impl<R: Role> End<R> {
         assert_eq!(&payload[4..6], [topic, qos as u8]);
         let count = self.arrived.entry(number).or_default();
         *count += 1;
-        let may_repeat = qos == QoS::AtLeastOnce || is_confused || self.forgotten.remove(&number);
+        let may_repeat = qos == QoS::AtLeastOnce || *count > 1 && self.forgotten.remove(&number);
         assert!(*count == 1 || may_repeat, "number {number} came again");
         assert!(delivery.ack.is_some() == (qos != QoS::AtMostOnce));
         if *count == 1 {
@@ -122,13 +134,16 @@ impl<R: Role> End<R> {
         self.acks.extend(delivery.ack);
     }
 
-    fn acknowledged(&mut self, token: Token, reason: ReasonCode, other: &BTreeMap<usize, usize>) {
-        let number = self.open.remove(&token).expect("a message is acknowledged once");
+    /// A message of ours is finished. From `may_vanish_from` on, those of QoS 2 need not have arrived.
+    fn acknowledged(&mut self, end: &Acknowledged, other: &BTreeMap<usize, usize>, may_vanish_from: usize) {
+        let number = self.open.remove(&end.token).expect("a message is acknowledged once");
+        let may_vanish = number >= may_vanish_from && self.sent[number].qos == QoS::ExactlyOnce;
+        let has_arrived = other.contains_key(&number);
         assert!(
-            reason.is_failure() || other.contains_key(&number),
+            end.reason.is_failure() || has_arrived || may_vanish,
             "number {number} is acknowledged and did not arrive"
         );
-        self.sent[number].is_acknowledged = !reason.is_failure();
+        self.sent[number].is_acknowledged = !end.reason.is_failure() && (has_arrived || !may_vanish);
     }
 
     /// Acknowledges a message where its session is: in the machine, or in the application's store.
@@ -187,7 +202,8 @@ impl<'a> World<'a> {
             server: End::new(server),
             stored: None,
             forgets: false,
-            is_confused: false,
+            may_vanish_from: usize::MAX,
+            asks_again: false,
             subscribing: BTreeSet::new(),
             requests: Vec::new(),
         }
@@ -239,8 +255,7 @@ impl<'a> World<'a> {
                 }
             }
             20 | 21 => {
-                // A 3.1 server has no word for it: its client goes on with half of a session, and no law would hold.
-                self.forgets = self.source.byte() >= 0xe0 && self.version != Version::V31;
+                self.forgets = self.source.byte() >= 0xe0;
                 let is_clean = self.source.byte() >= 0xe0;
                 self.dial(is_clean);
             }
@@ -272,6 +287,8 @@ impl<'a> World<'a> {
 
     /// A new link, whatever became of the old one.
     fn dial(&mut self, is_clean: bool) {
+        self.asks_again |= is_clean && self.version == Version::V31;
+        let is_clean = is_clean || self.asks_again;
         self.client.lose_link();
         self.server.lose_link();
         self.subscribing.clear();
@@ -299,12 +316,11 @@ impl<'a> World<'a> {
 
     fn client_event(&mut self) {
         match self.client.machine.poll_event() {
-            None | Some(ClientEvent::Connected(_) | ClientEvent::Unsubscribed { .. } | ClientEvent::Auth(_)) => {}
-            Some(ClientEvent::Message(delivery)) => {
-                self.client.take(delivery, &self.server.sent, self.is_confused);
-            }
+            None | Some(ClientEvent::Unsubscribed { .. } | ClientEvent::Auth(_)) => {}
+            Some(ClientEvent::Connected(_)) => self.asks_again = false,
+            Some(ClientEvent::Message(delivery)) => self.client.take(delivery, &self.server.sent),
             Some(ClientEvent::Acknowledged(end)) => {
-                self.client.acknowledged(end.token, end.reason, &self.server.arrived);
+                self.client.acknowledged(&end, &self.server.arrived, usize::MAX);
             }
             Some(ClientEvent::Unacknowledged { token, .. }) => {
                 self.client.open.remove(&token).expect("a message is given back once");
@@ -320,11 +336,9 @@ impl<'a> World<'a> {
         match self.server.machine.poll_event() {
             None | Some(ServerEvent::Unsubscribe(_) | ServerEvent::Auth(_)) => {}
             Some(ServerEvent::Connect(connect)) => self.accept(&connect),
-            Some(ServerEvent::Message(delivery)) => {
-                self.server.take(delivery, &self.client.sent, self.is_confused);
-            }
+            Some(ServerEvent::Message(delivery)) => self.server.take(delivery, &self.client.sent),
             Some(ServerEvent::Acknowledged(end)) => {
-                self.server.acknowledged(end.token, end.reason, &self.client.arrived);
+                self.server.acknowledged(&end, &self.client.arrived, self.may_vanish_from);
             }
             Some(ServerEvent::Subscribe(request)) => self.requests.push(request),
             Some(ServerEvent::Closed(why)) => check_end(&why),
@@ -345,10 +359,21 @@ impl<'a> World<'a> {
             self.server.open.clear();
             self.server.acks.clear();
             self.requests.clear();
-            self.is_confused |= self.version == Version::V31;
+            if self.version == Version::V31 && !connect.clean_start {
+                self.forget_in_silence();
+            }
         }
         let connack = ConnAck::new(false, ReasonCode::SUCCESS);
         self.server.machine.accept(self.now, connack, session).expect("a CONNECT waits");
+    }
+
+    /// The server begins anew, and its client will not hear of it.
+    fn forget_in_silence(&mut self) {
+        let unfinished = self.client.open.values().filter(|number| self.server.arrived.contains_key(number));
+        self.server.forgotten.extend(unfinished);
+        if self.client.machine.session().unreleased().next().is_some() {
+            self.may_vanish_from = self.may_vanish_from.min(self.server.sent.len());
+        }
     }
 
     fn answer_requests(&mut self) {
@@ -398,7 +423,8 @@ impl<'a> World<'a> {
             && self.client.open.is_empty()
             && self.server.open.is_empty()
             && self.subscribing.is_empty()
-            && self.client.machine.session().is_empty()
+            && (self.client.machine.session().is_empty() || self.may_vanish_from < usize::MAX)
+            && self.client.machine.session().unacknowledged().next().is_none()
             && self.server.machine.session().is_empty()
     }
 
