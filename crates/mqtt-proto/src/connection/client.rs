@@ -174,7 +174,7 @@ impl Connection<Client> {
         self.outgoing_aliases = OutgoingAliases::new(aliases);
         if let Some(seconds) = properties.server_keep_alive() {
             // MQTT-3.1.2-21: the server's word counts.
-            self.keep_alive = core::time::Duration::from_secs(seconds.into());
+            self.keep_alive = seconds;
         }
         if let Some(expiry) = properties.session_expiry_interval() {
             self.session_expiry = expiry;
@@ -265,11 +265,12 @@ impl<R: super::Role> Connection<R> {
     /// keeps it (MQTT-3.1.2-23 of 3.1.1). It is also due when packets go out and nothing has come for one and a half
     /// intervals: a client that only sends would not notice that the link is dead.
     pub(crate) fn arm_client_keep_alive(&mut self) {
-        if self.keep_alive.is_zero() {
+        if self.keep_alive == 0 {
             return;
         }
-        let since_sent = self.last_sent + self.keep_alive * 7 / 8;
-        let since_received = self.last_received + self.keep_alive * 3 / 2;
+        // Seven eighths of a second, and one and a half, in milliseconds.
+        let since_sent = self.last_sent.after_millis(u64::from(self.keep_alive) * 875);
+        let since_received = self.last_received.after_millis(u64::from(self.keep_alive) * 1_500);
         let is_asked = self.timers.is_set(Timer::PingResponse);
         self.timers.set(Timer::KeepAlive, if is_asked { since_sent } else { since_sent.min(since_received) });
     }

@@ -121,7 +121,7 @@ impl ClientEvent {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Message(delivery) => delivery.len(),
-            Self::Acknowledged(acknowledged) => acknowledged.properties.encoded_len(),
+            Self::Acknowledged(acknowledged) => properties_len(&acknowledged.properties),
             Self::Subscribed { suback, .. } => suback.reasons.len() + suback.properties().encoded_len(),
             Self::Unsubscribed { unsuback, .. } => unsuback.reasons.len() + unsuback.properties().encoded_len(),
             Self::Auth(auth) => auth.properties().encoded_len(),
@@ -149,7 +149,7 @@ impl ServerEvent {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Message(delivery) => delivery.len(),
-            Self::Acknowledged(acknowledged) => acknowledged.properties.encoded_len(),
+            Self::Acknowledged(acknowledged) => properties_len(&acknowledged.properties),
             Self::Subscribe(SubscribeRequest { subscribe, .. }) => {
                 let filters = subscribe.subscriptions.iter().map(|subscription| subscription.filter.as_bytes().len());
                 let entries = size_of_val(&*subscribe.subscriptions);
@@ -182,7 +182,7 @@ impl ServerEvent {
 impl Delivery {
     fn len(&self) -> usize {
         let Message { topic, payload, .. } = &self.message;
-        topic.as_bytes().len() + payload.len() + self.message.properties().encoded_len()
+        topic.as_bytes().len() + payload.len() + properties_len(self.message.properties())
     }
 
     fn duplicate(&self) -> Self {
@@ -193,6 +193,10 @@ impl Delivery {
         });
         Self { message: self.message.clone(), dup: self.dup, ack }
     }
+}
+
+fn properties_len(properties: &Properties) -> usize {
+    if properties.is_empty() { 0 } else { properties.encoded_len() }
 }
 
 impl SubscribeRequest {

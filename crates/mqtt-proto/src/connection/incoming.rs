@@ -22,6 +22,7 @@ use alloc::collections::VecDeque;
 
 use crate::session::incoming::{Entry, State};
 use crate::session::{Ack, AckKey, Session};
+use crate::write;
 use crate::{
     AckPacket, Instant, Message, PacketId, PacketType, ProtocolError, Publish, QoS, ReasonCode, Text, Version,
 };
@@ -325,6 +326,18 @@ impl<R: Role> Connection<R> {
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP. A peer whose Maximum Packet Size is below four bytes can have none.
     pub(crate) fn send_answer(&mut self, packet_type: PacketType, packet: AckPacket) {
-        let _ = self.send_control(TypedAck(packet_type, packet));
+        let is_plain = packet.reason == ReasonCode::SUCCESS && packet.properties.is_empty();
+        let packet = TypedAck(packet_type, packet);
+        if is_plain && self.peer.maximum_packet_size >= PLAIN_ACK_LEN {
+            // There is nothing to leave out.
+            if write::encode(&packet, self.version, self.outbox.small()).is_ok() {
+                self.packet_sent();
+            }
+            return;
+        }
+        let _ = self.send_control(packet);
     }
 }
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP without a reason code.
+const PLAIN_ACK_LEN: u32 = 4;

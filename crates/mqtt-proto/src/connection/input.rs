@@ -2,12 +2,15 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::{FixedHeader, Instant, Packet, PacketType, Properties, ProtocolError};
+use crate::{FixedHeader, Instant, Packet, PacketId, PacketType, Properties, ProtocolError, ReasonCode};
 
 use super::{Connection, Phase, Role, Timer, rules, server};
 
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP up to this length has no properties, and is read without sharing its bytes.
 const BARE_ACK: usize = 6;
+
+/// The length of such a packet without a reason code.
+const PLAIN_ACK: usize = 4;
 
 /// So many bytes of an unfinished packet show that a client is alive.
 const TAIL_WORTH_A_PACKET: usize = 1_024;
@@ -33,6 +36,7 @@ impl<R: Role> Connection<R> {
             self.bytes_received();
         }
         while self.wants_input() {
+            self.handle_plain_acks(input);
             match self.next_batch(input) {
                 Ok(Batch { len: 0, .. }) => break,
                 Ok(batch) => self.handle_batch(&batch, input),
@@ -60,6 +64,32 @@ impl<R: Role> Connection<R> {
             self.tail_credited = self.input_left;
             self.arm_server_keep_alive();
         }
+    }
+
+    /// Takes the acknowledgements at the front that only say that all is well, as almost all do.
+    fn handle_plain_acks(&mut self, input: &mut BytesMut) {
+        let mut taken = 0;
+        while self.phase == Phase::Open && self.wants_input() && self.own.maximum_packet_size as usize >= PLAIN_ACK {
+            let Some(frame) = input.get(taken..).and_then(|rest| rest.first_chunk()) else { break };
+            let Some((packet, packet_id)) = plain_ack(*frame) else { break };
+            taken += PLAIN_ACK;
+            if !self.handle_plain_ack(packet, packet_id) {
+                break;
+            }
+        }
+        if taken > 0 {
+            input.advance(taken);
+        }
+    }
+
+    fn handle_plain_ack(&mut self, packet: PlainAck, packet_id: PacketId) -> bool {
+        let result = match packet {
+            PlainAck::Ack => self.receive_puback(packet_id, ReasonCode::SUCCESS, Properties::default()),
+            PlainAck::Rec => self.receive_pubrec(packet_id, ReasonCode::SUCCESS, Properties::default()),
+            PlainAck::Rel => self.receive_pubrel(packet_id),
+            PlainAck::Comp => self.receive_pubcomp(packet_id, Properties::default()),
+        };
+        self.handled(result)
     }
 
     /// The frames that can be taken now. An error counts only when nothing stands before it.
@@ -116,7 +146,7 @@ impl<R: Role> Connection<R> {
             let mut frames = input.split_to(batch.len).freeze();
             while let Ok(Some(header)) = FixedHeader::parse(&frames) {
                 let frame = frames.split_to(header.frame_len());
-                if !self.handle_frame(&header, &frame) {
+                if !self.handle_frame(&header, frame) {
                     return;
                 }
             }
@@ -134,13 +164,15 @@ impl<R: Role> Connection<R> {
     }
 
     /// Returns whether the next frame may be taken.
-    fn handle_frame(&mut self, header: &FixedHeader, frame: &Bytes) -> bool {
+    fn handle_frame(&mut self, header: &FixedHeader, frame: Bytes) -> bool {
         if is_bare(header) {
-            return self.handle_bare(frame);
+            return self.handle_bare(&frame);
         }
-        match Packet::decode(self.version, frame.clone()).and_then(|packet| self.handle_packet(packet)) {
+        // Looked at once more to tell a client in which version its CONNECT is wrong.
+        let connect = if self.phase == Phase::AwaitConnect { frame.clone() } else { Bytes::new() };
+        match Packet::decode(self.version, frame).and_then(|packet| self.handle_packet(packet)) {
             Ok(()) => self.packet_received(),
-            Err(error) => self.fail_frame(error, frame),
+            Err(error) => self.fail_frame(error, &connect),
         }
         self.phase != Phase::Closed
     }
@@ -164,6 +196,11 @@ impl<R: Role> Connection<R> {
             | Packet::Disconnect(_)
             | Packet::Auth(_) => Ok(()),
         });
+        self.handled(result)
+    }
+
+    /// Whether the next frame may be taken.
+    fn handled(&mut self, result: Result<(), ProtocolError>) -> bool {
         match result {
             Ok(()) => self.packet_received(),
             Err(error) => self.fail(error),
@@ -210,6 +247,27 @@ impl<R: Role> Connection<R> {
         }
         self.fail(error);
     }
+}
+
+/// PUBACK, PUBREC, PUBREL and PUBCOMP.
+#[derive(Clone, Copy)]
+enum PlainAck {
+    Ack,
+    Rec,
+    Rel,
+    Comp,
+}
+
+/// Reads an acknowledgement without reason code and properties. What is none, or breaks a rule, goes the long way.
+fn plain_ack([first, len, high, low]: [u8; PLAIN_ACK]) -> Option<(PlainAck, PacketId)> {
+    let packet = match (first, len) {
+        (0x40, 2) => PlainAck::Ack,
+        (0x50, 2) => PlainAck::Rec,
+        (0x62, 2) => PlainAck::Rel,
+        (0x70, 2) => PlainAck::Comp,
+        _ => return None,
+    };
+    Some((packet, PacketId::new(u16::from_be_bytes([high, low]))?))
 }
 
 fn is_bare(header: &FixedHeader) -> bool {

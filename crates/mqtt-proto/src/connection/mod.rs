@@ -110,7 +110,8 @@ pub struct Connection<R: Role> {
     tail_credited: usize,
     /// The application lets nothing in.
     is_held: bool,
-    keep_alive: Duration,
+    /// In seconds.
+    keep_alive: u16,
     /// What we allow the peer.
     own: Limits,
     /// What the peer allows us.
@@ -243,7 +244,7 @@ impl<R: Role> Connection<R> {
 
     /// The keep alive interval in force; zero means none.
     pub fn keep_alive(&self) -> Duration {
-        self.keep_alive
+        Duration::from_secs(self.keep_alive.into())
     }
 
     /// Seconds that the session outlives the connection (5.0 §3.1.2.11.2), as last agreed on; 0xFFFFFFFF is for ever. In
@@ -325,7 +326,7 @@ impl<R: Role> Connection<R> {
             ping_waits_behind: None,
             tail_credited: 0,
             is_held: false,
-            keep_alive: Duration::ZERO,
+            keep_alive: 0,
             own: Limits::UNLIMITED,
             peer: Limits::UNLIMITED,
             session: Session::new(),
@@ -349,7 +350,7 @@ impl<R: Role> Connection<R> {
     fn remember(&mut self, connect: &Connect) {
         self.version = connect.version;
         self.clean_start = connect.clean_start;
-        self.keep_alive = Duration::from_secs(connect.keep_alive.into());
+        self.keep_alive = connect.keep_alive;
         let expiry = connect.properties().session_expiry_interval();
         self.session_expiry = match connect.version {
             Version::V5 => expiry.unwrap_or(0),

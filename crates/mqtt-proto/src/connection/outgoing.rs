@@ -94,12 +94,15 @@ impl<R: Role> Connection<R> {
     fn write_publish(&mut self, message: &Message, packet_id: Option<PacketId>, dup: bool) -> Result<(), CommandError> {
         let mut parts = PublishParts { message, dup, packet_id, topic_alias: None, omit_topic: false };
         let maximum = self.peer.maximum_packet_size;
-        let plain_size = parts.encoded_len(self.version)?;
         // The alias of a new topic makes the packet longer, so a message must fit without one, too: it may be sent again.
+        // Counted exactly where it is close.
+        let size = at_most(message);
+        let plain_size = if size <= maximum as usize { size } else { parts.encoded_len(self.version)? };
         if plain_size > maximum as usize {
             return Err(CommandError::TooLarge { size: plain_size, maximum });
         }
-        if self.version == Version::V5 && plain_size + ALIAS_SIZE <= maximum as usize {
+        let has_room = size <= maximum as usize || plain_size + ALIAS_SIZE <= maximum as usize;
+        if self.version == Version::V5 && has_room {
             let AliasUse { alias, known } = self.outgoing_aliases.assign(&message.topic);
             parts.topic_alias = alias;
             parts.omit_topic = known;
@@ -239,6 +242,13 @@ impl<R: Role> Connection<R> {
         let reason = if is_news { reason } else { slot.rec_reason };
         self.tell(R::acknowledged(Acknowledged { token: slot.token, reason, properties }));
     }
+}
+
+/// What a PUBLISH of this message can take at most, an alias included.
+fn at_most(message: &Message) -> usize {
+    const AROUND: usize = 32;
+    let Message { topic, payload, properties, .. } = message;
+    topic.as_bytes().len() + properties.as_bytes().len() + payload.len() + AROUND
 }
 
 fn give_up_reason(error: &CommandError) -> ReasonCode {

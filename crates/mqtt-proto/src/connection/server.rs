@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::{NonZeroU16, NonZeroU32};
-use core::time::Duration;
 
 use crate::session::Session;
 use crate::{
@@ -95,7 +94,7 @@ impl Connection<Server> {
         self.send_control(connack)?;
         self.own = own;
         if let Some(seconds) = keep_alive {
-            self.keep_alive = Duration::from_secs(seconds.into());
+            self.keep_alive = seconds;
         }
         self.session_expiry = expiry.unwrap_or(self.session_expiry);
         Ok(())
@@ -391,8 +390,8 @@ pub(crate) fn tells_version(header: &FixedHeader, input: &[u8]) -> bool {
 impl<R: super::Role> Connection<R> {
     /// MQTT-3.1.2-22: one and a half intervals from the last packet received.
     pub(crate) fn arm_server_keep_alive(&mut self) {
-        if !self.keep_alive.is_zero() {
-            self.timers.set(Timer::KeepAlive, self.now + self.keep_alive * 3 / 2);
+        if self.keep_alive != 0 {
+            self.timers.set(Timer::KeepAlive, self.now.after_millis(u64::from(self.keep_alive) * 1_500));
         }
     }
 
