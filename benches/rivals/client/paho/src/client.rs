@@ -62,11 +62,6 @@ impl Client {
             ffi::free(topic.cast());
         }
     }
-
-    pub(crate) fn disconnect(self) {
-        // SAFETY: the client is there until it is dropped.
-        check(unsafe { ffi::disconnect(self.0, 0) });
-    }
 }
 
 impl Drop for Client {

@@ -95,8 +95,6 @@ unsafe extern "C" {
     ) -> c_int;
     #[link_name = "MQTTClient_connect"]
     pub(crate) fn connect(client: Raw, options: *mut ConnectOptions) -> c_int;
-    #[link_name = "MQTTClient_disconnect"]
-    pub(crate) fn disconnect(client: Raw, timeout: c_int) -> c_int;
     #[link_name = "MQTTClient_destroy"]
     pub(crate) fn destroy(client: *mut Raw);
     #[link_name = "MQTTClient_publish"]

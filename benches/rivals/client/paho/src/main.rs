@@ -1,6 +1,7 @@
 //! Scenarios on Paho C, its blocking client without callbacks: so it has no threads of its own, which costs least.
 //!
-//! That client waits for acknowledgements in steps of 100 ms (`MQTTClient_yield`): no figures where it would wait for most.
+//! That client waits for acknowledgements in steps of 100 ms (`MQTTClient_yield`): no figures where it
+//! would wait for most, connecting among it.
 
 mod client;
 mod ffi;
@@ -8,7 +9,7 @@ mod ffi;
 use std::ffi::CString;
 
 use client::Client;
-use harness::{Job, Memory, Meter, TOPIC, Task, is_right, verify_sink};
+use harness::{Job, Meter, TOPIC, Task, is_right, verify_sink};
 
 fn main() {
     let job = Job::from_args();
@@ -19,22 +20,8 @@ fn main() {
     let topic = CString::new(TOPIC).expect("no zero in it");
     match job.task {
         Task::Publish(0) => publish(&who, &job, &topic),
-        Task::Publish(_) | Task::Latency => job.unsupported(),
+        Task::Publish(_) | Task::Latency | Task::Idle | Task::Connect => job.unsupported(),
         Task::Receive(qos) => receive(&who, &job, &topic, qos),
-        Task::Idle => {
-            let mut clients = Vec::with_capacity(job.count as usize);
-            clients.push(Client::connect(&job));
-            let memory = Memory::before();
-            clients.extend((0..job.count).map(|_| Client::connect(&job)));
-            memory.after(&who, &job);
-            std::process::exit(0); // disconnecting them takes it long
-        }
-        Task::Connect => {
-            (0..job.warm_up()).for_each(|_| Client::connect(&job).disconnect());
-            let meter = Meter::start();
-            (0..job.count).for_each(|_| Client::connect(&job).disconnect());
-            meter.stop(&who, &job);
-        }
     }
 }
 
