@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. Every future in it has
-//! `wait()`, which blocks; [`timeout`] blocks for a while. What is here is the part that knows threads and sockets of the standard library: dial, read,
+//! `wait()`, which blocks; [`timeout()`] blocks for a while. What is here is the part that knows threads and sockets of the standard library: dial, read,
 //! write, wait. A client has two threads, one that writes and keeps time and one that dials and reads.
 #![forbid(unsafe_code)]
 
