@@ -95,13 +95,15 @@ impl<R: Role> Connection<R> {
         let mut parts = PublishParts { message, dup, packet_id, topic_alias: None, omit_topic: false };
         let maximum = self.peer.maximum_packet_size;
         // The alias of a new topic makes the packet longer, so a message must fit without one, too: it may be sent again.
-        // Counted exactly where it is close.
+        // Counted exactly where it is close, and where properties may make the message impossible to encode: an alias must not be
+        // assigned for one that is never sent.
         let size = at_most(message);
-        let plain_size = if size <= maximum as usize { size } else { parts.encoded_len(self.version)? };
+        let is_short = size <= maximum as usize && message.properties().is_empty();
+        let plain_size = if is_short { size } else { parts.encoded_len(self.version)? };
         if plain_size > maximum as usize {
             return Err(CommandError::TooLarge { size: plain_size, maximum });
         }
-        let has_room = size <= maximum as usize || plain_size + ALIAS_SIZE <= maximum as usize;
+        let has_room = is_short || plain_size + ALIAS_SIZE <= maximum as usize;
         if self.version == Version::V5 && has_room {
             let AliasUse { alias, known } = self.outgoing_aliases.assign(&message.topic);
             parts.topic_alias = alias;
