@@ -3,12 +3,14 @@
 use core::fmt::Display;
 use core::time::Duration;
 use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use event_listener::EventListener;
 use mqtt_proto::Outbox;
 
-use crate::handle::shared::Shared;
+use crate::handle::shared::{Demand, Shared};
 use crate::{Endpoint, Error};
 
 /// What a runtime drives: it opens transports, moves bytes, and tells the time. One for each client.
@@ -43,10 +45,23 @@ impl Driver {
         self.shared.driver.listen()
     }
 
+    /// Does what time asks for, and tells what there is to do with a transport. If that cannot be done now, or is nothing, wait
+    /// until the transport is ready, the deadline has come, or `waker` is woken because there is more; then take another turn.
+    ///
+    /// This is [`listen`](Self::listen), [`wants_close`](Self::wants_close), [`wants_input`](Self::wants_input),
+    /// [`poll_timeout`](Self::poll_timeout) and [`handle_timeout`](Self::handle_timeout) in one, for a driver that is one
+    /// task: what it does itself does not wake it. Take a turn after whatever was done, and before sleeping.
+    #[must_use]
+    pub fn turn(&self, waker: &Waker) -> Turn {
+        self.shared.store_changes();
+        let Demand { read, write, close, timeout, .. } = self.shared.turn(waker);
+        Turn { write, read, close, deadline: timeout.map(|at| self.shared.on_clock(at)) }
+    }
+
     /// A server to be dialled, once for each attempt.
     #[must_use]
     pub fn poll_open(&self) -> Option<Endpoint> {
-        self.shared.run(|inner, now| {
+        self.shared.drive(|inner, now| {
             inner.seen.open = false;
             inner.client.poll_open(now)
         })
@@ -54,18 +69,18 @@ impl Driver {
 
     /// The dial succeeded.
     pub fn handle_open(&self) {
-        self.shared.run(|inner, now| inner.client.handle_open(now));
+        self.shared.drive(|inner, now| inner.client.handle_open(now));
     }
 
     /// The dial failed.
     pub fn handle_open_failed(&self, error: &dyn Display) {
-        self.shared.run(|inner, now| inner.client.handle_open_failed(now, error));
+        self.shared.drive(|inner, now| inner.client.handle_open_failed(now, error));
     }
 
     /// Bytes from the server. Takes what it can and leaves the rest, which is to be given again, with more behind it, when
     /// [`wants_input`](Self::wants_input) says so.
     pub fn handle_input(&self, input: &mut BytesMut) {
-        self.shared.run(|inner, now| {
+        self.shared.drive(|inner, now| {
             while !input.is_empty() && inner.client.handle_input(now, input) > 0 {
                 inner.pump(now);
             }
@@ -74,12 +89,12 @@ impl Driver {
 
     /// The server closed its side.
     pub fn handle_eof(&self) {
-        self.shared.run(|inner, now| inner.client.handle_eof(now));
+        self.shared.drive(|inner, now| inner.client.handle_eof(now));
     }
 
     /// Reading or writing failed.
     pub fn handle_error(&self, error: &dyn Display) {
-        self.shared.run(|inner, now| inner.client.handle_error(now, error));
+        self.shared.drive(|inner, now| inner.client.handle_error(now, error));
     }
 
     /// Whether input would be taken. While not, do not read: the transport then slows the server down.
@@ -97,7 +112,7 @@ impl Driver {
     pub fn outbox<T>(&self, mut f: impl FnMut(&mut Outbox) -> T) -> T {
         loop {
             let _stored = self.shared.stored();
-            let lent = self.shared.run(|inner, now| {
+            let lent = self.shared.drive(|inner, now| {
                 if inner.client.has_changes() {
                     return None; // the application was faster: store that, too
                 }
@@ -125,7 +140,7 @@ impl Driver {
 
     /// Time has passed.
     pub fn handle_timeout(&self) {
-        self.shared.run(|inner, now| inner.client.handle_timeout(now));
+        self.shared.drive(|inner, now| inner.client.handle_timeout(now));
     }
 
     /// Whether to close the transport as soon as the outbox is empty or cannot be written; while dialling, to give up.
@@ -139,7 +154,7 @@ impl Driver {
 
     /// The transport, or the dial, is gone. Call it once for each.
     pub fn handle_closed(&self) {
-        self.shared.run(|inner, now| inner.client.handle_closed(now));
+        self.shared.drive(|inner, now| inner.client.handle_closed(now));
     }
 
     /// Whether nothing will ever be dialled again.
@@ -152,9 +167,23 @@ impl Driver {
     }
 }
 
+/// What there is to do. See [`Driver::turn`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// There is something in the [`outbox`](Driver::outbox).
+    pub write: bool,
+    /// Input would be taken.
+    pub read: bool,
+    /// The transport is to be closed once the outbox is empty or cannot be written.
+    pub close: bool,
+    /// When the next turn is due, whatever happens.
+    pub deadline: Option<Instant>,
+}
+
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.run(|inner, now| {
+        self.shared.drive(|inner, now| {
             if !inner.client.is_done() {
                 inner.client.abort(now, Error::DriverGone);
             }

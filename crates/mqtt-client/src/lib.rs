@@ -14,7 +14,7 @@ mod url;
 
 pub use backoff::Backoff;
 pub use client::{Acknowledgement, Client, Event, MessageId, RequestId, SubscriberId};
-pub use driver::Driver;
+pub use driver::{Driver, Turn};
 pub use error::{Error, OptionsError};
 pub use handle::{
     Accepted, Connected, ConnectionEvent, Disconnecting, Events, Handle, Messages, Next, NextEvent, Received,

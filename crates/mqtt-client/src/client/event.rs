@@ -27,6 +27,17 @@ pub struct Acknowledgement {
     pub properties: Properties,
 }
 
+impl Acknowledgement {
+    /// What almost every message ends with.
+    pub(crate) fn plain() -> Self {
+        Self { reason: ReasonCode::SUCCESS, properties: Properties::default() }
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.reason == ReasonCode::SUCCESS && self.properties.is_empty()
+    }
+}
+
 /// What the client tells. See [`Client::poll_event`](crate::Client::poll_event).
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]

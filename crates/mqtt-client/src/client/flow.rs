@@ -9,7 +9,7 @@ use super::event::{Acknowledgement, Event, MessageId, SubscriberId};
 use super::queue::{Entry, Taken};
 use super::request::Request;
 use super::subscriptions::Answer;
-use super::{Client, Flight, State};
+use super::{Client, State};
 use crate::Error;
 use crate::store::StoredChange;
 
@@ -22,7 +22,7 @@ impl Client {
                 break;
             }
             self.unwritten.pop_front();
-            self.published(id, Ok(Acknowledgement { reason: ReasonCode::SUCCESS, properties: Default::default() }));
+            self.published(id, Ok(Acknowledgement::plain()));
         }
         self.send_queued(now);
     }
@@ -32,7 +32,7 @@ impl Client {
         match event {
             ClientEvent::Connected(connack) => self.connected(now, connack),
             ClientEvent::Unacknowledged { token, message } => {
-                let Some(Flight::Message(id, expires)) = self.in_flight.remove(&token) else { return };
+                let Some((id, expires)) = self.in_flight.remove(token.as_u64()) else { return };
                 match message {
                     Some(message) => {
                         self.record_queued(id, &message);
@@ -74,7 +74,7 @@ impl Client {
 
     fn acknowledged(&mut self, acknowledged: Acknowledged) {
         let Acknowledged { token, reason, properties } = acknowledged;
-        let Some(Flight::Message(id, _)) = self.in_flight.remove(&token) else { return };
+        let Some((id, _)) = self.in_flight.remove(token.as_u64()) else { return };
         let refused = reason.is_failure();
         self.published(
             id,
@@ -83,7 +83,7 @@ impl Client {
     }
 
     fn subscribed(&mut self, token: Token, suback: SubAck) {
-        let Some(Flight::Request(Request::Subscribe(id))) = self.in_flight.remove(&token) else { return };
+        let Some(Request::Subscribe(id)) = self.asked.remove(&token) else { return };
         let result = match self.subscriptions.answer(id, &suback.reasons) {
             Answer::First { over: false } => Ok(suback.reasons),
             Answer::First { over: true } => {
@@ -99,7 +99,7 @@ impl Client {
     }
 
     fn unsubscribed(&mut self, token: Token, unsuback: &UnsubAck) {
-        let Some(Flight::Request(Request::Unsubscribe(id, _))) = self.in_flight.remove(&token) else { return };
+        let Some(Request::Unsubscribe(id, _)) = self.asked.remove(&token) else { return };
         let refusal = unsuback.reasons.iter().find(|reason| reason.is_failure());
         let result = match refusal {
             Some(reason) => Err(Error::UnsubscribeRefused(*reason)),
@@ -127,6 +127,10 @@ impl Client {
                 }
                 self.events.push_back(Event::Accepted(id));
             }
+            let State::Online(online) = &self.state else { return };
+            if self.queue.next_qos().is_none_or(|qos| !online.connection.can_publish(qos)) {
+                return;
+            }
             let Some(taken) = self.queue.pop() else { return };
             if let Some(taken) = self.send_message(now, taken) {
                 self.queue.unpop(taken);
@@ -151,14 +155,11 @@ impl Client {
         };
         let qos = message.qos;
         match online.connection.publish(now, message) {
-            Ok(_) if qos == QoS::AtMostOnce => {
-                let end = self.written + online.connection.outbox_len() as u64;
-                self.unwritten.push_back((end, id));
-                None
-            }
             Ok(token) => {
-                self.record_unqueued(id);
-                self.in_flight.insert(token, Flight::Message(id, expires));
+                if qos != QoS::AtMostOnce {
+                    self.record_unqueued(id);
+                }
+                self.sent(id, qos, expires, token);
                 None
             }
             Err(error) => match error.kind() {
@@ -193,7 +194,7 @@ impl Client {
                 if let Request::Subscribe(id) = &request {
                     self.subscriptions.asked(*id);
                 }
-                self.in_flight.insert(token, Flight::Request(request));
+                self.asked.insert(token, request);
                 None
             }
             Err(CommandError::Full | CommandError::NotConnected | CommandError::Closed) => Some(request),
@@ -232,7 +233,25 @@ impl Client {
         });
     }
 
+    /// A message is in the connection's outbox.
+    pub(super) fn sent(&mut self, id: MessageId, qos: QoS, expires: Option<Instant>, token: Token) {
+        match (&self.state, qos) {
+            (State::Online(online), QoS::AtMostOnce) => {
+                let end = self.written + online.connection.outbox_len() as u64;
+                self.unwritten.push_back((end, id));
+            }
+            (_, QoS::AtMostOnce | QoS::AtLeastOnce | QoS::ExactlyOnce) => {
+                self.in_flight.push(token.as_u64(), id, expires);
+            }
+        }
+    }
+
     fn published(&mut self, id: MessageId, result: Result<Acknowledgement, Error>) {
+        // Any other end is worth telling, in whatever way the message was watched.
+        let is_watched = self.watched.remove(id);
+        if !is_watched && result.as_ref().is_ok_and(Acknowledgement::is_plain) {
+            return;
+        }
         self.events.push_back(Event::Published { id, result });
     }
 }

@@ -14,7 +14,7 @@ use mqtt_proto::{Instant, Message, QoS, Session};
 
 use super::event::MessageId;
 use super::queue::{Entry, expiry};
-use super::{Client, Flight, Phase, State};
+use super::{Client, Phase, State};
 use crate::store::StoredChange;
 use crate::{Options, OptionsError};
 
@@ -56,11 +56,14 @@ impl Client {
         }
         // They were published before all that is queued, and go before it if the session turns out to be lost.
         let unacknowledged = session.unacknowledged();
-        let tokens: Vec<_> = unacknowledged.map(|(token, message)| (token, message.and_then(expiry(now)))).collect();
+        let tokens = unacknowledged.map(|(token, message)| (token.as_u64(), message.and_then(expiry(now))));
+        let tokens: Vec<_> = tokens.collect();
         let first = oldest.and_then(|oldest| oldest.checked_sub(tokens.len() as u64 + 1)).unwrap_or(client.last_id);
-        for (id, (token, expires)) in (first + 1..).zip(tokens) {
-            client.last_id = client.last_id.max(id);
-            client.in_flight.insert(token, Flight::Message(MessageId(id), expires));
+        client.last_id = client.last_id.max(first + tokens.len() as u64);
+        let mut flights: Vec<_> = (first + 1..).zip(tokens).map(|(id, (token, expires))| (token, id, expires)).collect();
+        flights.sort_unstable_by_key(|(token, ..)| *token);
+        for (token, id, expires) in flights {
+            client.in_flight.push(token, MessageId(id), expires);
         }
         client.state = State::Offline { session, phase: Phase::Wanting };
         Ok(client)

@@ -1,13 +1,11 @@
 //! The life of a connection as the client sees it: begun, lost, followed by another one or by the end.
 
-use std::collections::VecDeque;
-
 use mqtt_proto::{ClientEvent, Closed, Config, Connection, Instant, Session};
 
 use super::connect;
 use super::event::{Event, MessageId};
 use super::verdict::{self, Verdict};
-use super::{Client, Flight, Online, Outbox, Phase, State, Transport};
+use super::{Client, Online, Outbox, Phase, State, Transport};
 use crate::{Error, Options};
 
 impl Client {
@@ -110,18 +108,8 @@ impl Client {
 
     /// SUBSCRIBE and UNSUBSCRIBE without an answer go out again; the connection has forgotten them.
     fn requeue_requests(&mut self) {
-        let mut again = VecDeque::new();
-        let mut messages = std::collections::BTreeMap::new();
-        for (token, flight) in core::mem::take(&mut self.in_flight) {
-            match flight {
-                Flight::Request(request) => again.push_back(request),
-                message @ Flight::Message(..) => {
-                    messages.insert(token, message);
-                }
-            }
-        }
-        self.in_flight = messages;
-        self.requests.again(again);
+        let again = core::mem::take(&mut self.asked);
+        self.requests.again(again.into_values().collect());
     }
 
     /// What comes after the end of a connection, or of the attempt at one.
@@ -179,14 +167,8 @@ impl Client {
         }
         let failed = |id: MessageId| Event::Published { id, result: Err(reason.clone()) };
         self.events.extend(self.queue.drain().map(failed));
-        let mut requests = VecDeque::new();
-        for flight in core::mem::take(&mut self.in_flight).into_values() {
-            match flight {
-                Flight::Message(id, _) => self.events.push_back(failed(id)),
-                Flight::Request(request) => requests.push_back(request),
-            }
-        }
-        self.requests.again(requests);
+        self.events.extend(self.in_flight.drain().map(failed));
+        self.requeue_requests();
         while let Some(request) = self.requests.pop() {
             self.fail_request(request, reason.clone());
         }

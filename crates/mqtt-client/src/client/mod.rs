@@ -12,6 +12,7 @@
 
 mod connect;
 mod event;
+mod flights;
 mod flow;
 mod journal;
 mod link;
@@ -20,20 +21,26 @@ mod request;
 mod subscriptions;
 mod verbs;
 mod verdict;
+mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, BytesMut};
-use mqtt_proto::{Client as ClientRole, Connection, Disconnect, Instant, Message, Outbox, Session, Text, Token};
+use mqtt_proto::{
+    Client as ClientRole, ClientEvent, Connection, Disconnect, Instant, Message, Outbox, Session, Text, Token,
+};
 
 pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
 
 use crate::backoff::Random;
 use crate::store::StoredChange;
 use crate::{Endpoint, Error, Options, OptionsError};
+use flights::Flights;
 use queue::Queue;
 use request::{Request, Requests};
 use subscriptions::Subscriptions;
+pub(crate) use watched::IdMap;
+use watched::Watched;
 
 /// An MQTT client as a value: readiness in, bytes out, time as an argument.
 ///
@@ -73,7 +80,10 @@ pub struct Client {
     queue: Queue,
     requests: Requests,
     subscriptions: Subscriptions,
-    in_flight: BTreeMap<Token, Flight>,
+    /// Messages of QoS 1 and 2 in the session.
+    in_flight: Flights,
+    /// Requests that were sent on this connection.
+    asked: BTreeMap<Token, Request>,
     /// QoS 0 messages in the outbox: the count of bytes after which each is written.
     unwritten: VecDeque<(u64, MessageId)>,
     /// Bytes of the present transport that were written.
@@ -85,6 +95,7 @@ pub struct Client {
     /// The owner takes no more messages for now.
     is_held: bool,
     last_id: u64,
+    watched: Watched,
     /// Whether a store wants to know what changes, and what has changed since it was told.
     journal: bool,
     changes: Vec<StoredChange>,
@@ -133,14 +144,6 @@ enum Transport {
     },
 }
 
-/// What a token stands for.
-#[derive(Debug)]
-enum Flight {
-    /// With the end of its Message Expiry Interval, for the case that it comes back.
-    Message(MessageId, Option<Instant>),
-    Request(Request),
-}
-
 /// A disconnect that was asked for and waits until all is flushed.
 #[derive(Debug)]
 struct Ending {
@@ -181,7 +184,8 @@ impl Client {
             }),
             requests: Requests::default(),
             subscriptions: Subscriptions::new(options.subscription_identifiers),
-            in_flight: BTreeMap::new(),
+            in_flight: Flights::new(),
+            asked: BTreeMap::new(),
             unwritten: VecDeque::new(),
             written: 0,
             ending: None,
@@ -190,6 +194,7 @@ impl Client {
             events: VecDeque::new(),
             is_held: false,
             last_id: 0,
+            watched: Watched::All,
             journal: false,
             changes: Vec::new(),
             options,
@@ -417,6 +422,8 @@ impl Client {
                 return self.next_event();
             };
             match online.connection.poll_event() {
+                // Nothing is before it.
+                Some(ClientEvent::Message(delivery)) if !self.is_held => return Some(Event::Message(delivery)),
                 Some(event) => self.translate(now, event),
                 None => {
                     online.settled = online.since.is_some();
@@ -426,6 +433,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something that was not there when it was last polled to its end.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.events.is_empty()
     }
 
     fn next_event(&mut self) -> Option<Event> {
@@ -439,5 +451,10 @@ impl Client {
     /// Adds to `out` the subscriptions that a message is for, each once.
     pub fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
         self.subscriptions.route(message, out);
+    }
+
+    /// Grows whenever [`route`](Self::route) may answer otherwise than before.
+    pub(crate) fn routing_changes(&self) -> u64 {
+        self.subscriptions.changes()
     }
 }

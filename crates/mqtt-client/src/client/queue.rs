@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mqtt_proto::{Instant, Message};
+use mqtt_proto::{Instant, Message, QoS};
 
 use super::event::MessageId;
 use crate::QueuePolicy;
@@ -96,6 +96,25 @@ impl Queue {
         self.returned.len() + self.accepted.len() + self.waiting.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.returned.is_empty() && self.accepted.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether the message is here.
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        let is_accepted = match self.limits.policy {
+            // A message may have taken the place of an older one.
+            QueuePolicy::KeepLatest => self.accepted.iter().any(|entry| entry.id == id),
+            QueuePolicy::Wait | QueuePolicy::Refuse | QueuePolicy::DropOldest => holds(&self.accepted, id),
+        };
+        is_accepted || holds(&self.waiting, id) || self.returned.iter().any(|entry| entry.id == id)
+    }
+
+    /// The QoS of the message that [`pop`](Self::pop) would take.
+    pub(crate) fn next_qos(&self) -> Option<QoS> {
+        self.returned.front().or_else(|| self.accepted.front()).map(|entry| entry.message.qos)
+    }
+
     /// Puts a message at the end, as the policy allows. Ids of messages that gave way go to `superseded`.
     pub(crate) fn push(&mut self, entry: Entry, connected: bool, superseded: &mut Vec<MessageId>) -> Pushed {
         let keep_latest = self.limits.policy == QueuePolicy::KeepLatest;
@@ -173,7 +192,7 @@ impl Queue {
     }
 
     pub(crate) fn is_waiting(&self, id: MessageId) -> bool {
-        !self.waiting.is_empty() && self.waiting.binary_search_by_key(&id, |entry| entry.id).is_ok()
+        holds(&self.waiting, id)
     }
 
     /// Moves what waits into the room that there is; one message per call.
@@ -266,6 +285,11 @@ impl Place {
     pub(crate) fn with(self, entry: Entry) -> Taken {
         Taken { entry, returned: self.returned }
     }
+}
+
+/// Whether the message is in a stretch along which ids rise.
+fn holds(stretch: &VecDeque<Entry>, id: MessageId) -> bool {
+    !stretch.is_empty() && stretch.binary_search_by_key(&id, |entry| entry.id).is_ok()
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

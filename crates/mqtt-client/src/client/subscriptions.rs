@@ -18,6 +18,8 @@ pub(crate) struct Subscriptions {
     by_filter: BTreeMap<TopicFilter, Vec<SubscriberId>>,
     by_identifier: BTreeMap<SubscriptionId, SubscriberId>,
     last: u32,
+    /// How often it has changed whom a message is for.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,7 @@ impl Subscriptions {
             by_filter: BTreeMap::new(),
             by_identifier: BTreeMap::new(),
             last: 0,
+            changes: 0,
         }
     }
 
@@ -57,6 +60,7 @@ impl Subscriptions {
     /// SUBACK (U311-3.8.4).
     pub(crate) fn add(&mut self, subscribe: Subscribe) -> SubscriberId {
         self.last += 1;
+        self.changes += 1;
         let id = SubscriberId(self.last);
         let identifier = match subscribe.properties().subscription_identifiers().next() {
             Some(chosen) => Some(chosen),
@@ -137,6 +141,7 @@ impl Subscriptions {
             Some(_) | None => true,
         });
         let over = wanted.subscribe.subscriptions.is_empty();
+        self.changes += 1;
         for (filter, _) in &refused {
             self.forget_filter(filter, id);
         }
@@ -155,6 +160,7 @@ impl Subscriptions {
         let Some(wanted) = self.forget(id) else {
             return Vec::new();
         };
+        self.changes += 1;
         let mut free = Vec::new();
         for subscription in wanted.subscribe.subscriptions {
             if self.forget_filter(&subscription.filter, id) && !free.contains(&subscription.filter) {
@@ -167,6 +173,7 @@ impl Subscriptions {
     /// Gives a filter up for everybody; those who have no other one left are over.
     pub(crate) fn remove_filter(&mut self, filter: &TopicFilter) -> Vec<SubscriberId> {
         let mut over = Vec::new();
+        self.changes += 1;
         for id in self.by_filter.remove(filter).unwrap_or_default() {
             if let Some(wanted) = self.wanted.get_mut(&id) {
                 wanted.subscribe.subscriptions.retain(|subscription| subscription.filter != *filter);
@@ -179,6 +186,11 @@ impl Subscriptions {
             self.forget(*id);
         }
         over
+    }
+
+    /// Grows whenever [`route`](Self::route) may answer otherwise than before.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Adds to `out` whom the message is for, each once.

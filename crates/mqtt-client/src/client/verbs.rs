@@ -1,15 +1,16 @@
 //! What the application can ask for. Errors that can be known at once are returned at once; the rest comes as events.
 
 use mqtt_proto::{
-    Ack, Auth, CommandError, Disconnect, EncodeError, Instant, Message, PacketType, PropertyId, Subscribe, TopicFilter,
-    Unsubscribe, Version,
+    Ack, Auth, CommandError, Disconnect, EncodeError, Instant, Message, PacketType, PropertyId, QoS, Rejected,
+    Subscribe, TopicFilter, Unsubscribe, Version,
 };
 
 use super::event::{Event, MessageId, RequestId, SubscriberId};
-use super::queue::{Entry, Pushed};
+use super::queue::{Entry, Pushed, expiry};
 use super::request::Request;
+use super::watched::{IdMap, Watched};
 use super::{Client, Ending, State, connect};
-use crate::{Endpoint, Error};
+use crate::{Endpoint, Error, QueuePolicy};
 
 impl Client {
     /// Publishes a message now or, in its turn, as soon as there is a connection that takes it. The end comes as
@@ -25,6 +26,10 @@ impl Client {
             let error = EncodeError::NotInVersion { packet: PacketType::Publish, field: "properties", version };
             return Err(CommandError::Encode(error).into());
         }
+        let message = match self.publish_at_once(now, message) {
+            Ok(id) => return Ok(id),
+            Err(message) => message,
+        };
         self.last_id += 1;
         let id = MessageId(self.last_id);
         let mut superseded = Vec::new();
@@ -44,6 +49,54 @@ impl Client {
             }
             Pushed::Refused => Err(Error::QueueFull),
         }
+    }
+
+    /// Publishes a message past the queue, if nothing is in there and the connection has room; gives it back otherwise.
+    pub(crate) fn publish_at_once(&mut self, now: Instant, message: Message) -> Result<MessageId, Message> {
+        let is_turn = self.queue.is_empty() && self.requests.len() == 0 && self.ending.is_none() && !self.journal;
+        let qos = message.qos;
+        let expires = if message.properties().is_empty() { None } else { expiry(now)(&message) };
+        let token = match &mut self.state {
+            State::Online(online) if is_turn && online.settled && online.connection.can_publish(qos) => {
+                online.connection.publish(now, message).map_err(Rejected::into_inner)?
+            }
+            State::Online(_) | State::Offline { .. } => return Err(message),
+        };
+        self.last_id += 1;
+        let id = MessageId(self.last_id);
+        self.sent(id, qos, expires, token);
+        Ok(id)
+    }
+
+    /// Whether the client still works at a message: if not, its end has been told.
+    pub(crate) fn is_pending(&self, id: MessageId) -> bool {
+        let is_unwritten = match self.options.queue_policy {
+            // The order of sending is not the one of publishing.
+            QueuePolicy::KeepLatest => self.unwritten.iter().any(|(_, other)| *other == id),
+            QueuePolicy::Wait | QueuePolicy::Refuse | QueuePolicy::DropOldest => {
+                self.unwritten.binary_search_by_key(&id, |(_, other)| *other).is_ok()
+            }
+        };
+        is_unwritten || self.in_flight.contains(id) || self.queue.contains(id)
+    }
+
+    /// From now on, no [`Event::Published`] tells that a message has ended well, but for those that are watched: the owner asks
+    /// [`is_pending`](Self::is_pending).
+    pub(crate) fn watch_none(&mut self) {
+        self.watched = Watched::These(IdMap::default());
+    }
+
+    pub(crate) fn watch(&mut self, id: MessageId) {
+        self.watched.add(id);
+    }
+
+    pub(crate) fn unwatch(&mut self, id: MessageId) {
+        self.watched.remove(id);
+    }
+
+    /// Whether the connection takes no more because the transport is behind.
+    pub(crate) fn is_transport_behind(&self) -> bool {
+        matches!(&self.state, State::Online(online) if online.settled && !online.connection.can_publish(QoS::AtMostOnce))
     }
 
     /// Whether a message still waits for room in the queue.
@@ -183,7 +236,7 @@ impl Client {
 
     /// Messages and requests without an answer.
     pub(super) fn unfinished(&self) -> usize {
-        self.queue.len() + self.in_flight.len() + self.requests.len()
+        self.queue.len() + self.in_flight.len() + self.asked.len() + self.requests.len()
     }
 
     pub(super) fn end_if_flushed(&mut self, now: Instant) {

@@ -2,6 +2,7 @@
 
 mod block_on;
 mod connection_events;
+mod outcomes;
 mod received;
 mod requests;
 pub(crate) mod shared;

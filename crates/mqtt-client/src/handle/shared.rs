@@ -7,15 +7,16 @@
 //! - The driver is notified only when it has more to do than when it last looked ([`Demand`]).
 //! - Futures hold keys of slots in here, nothing else: dropping one at any point frees its slot.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use event_listener::Event as Signal;
-use mqtt_proto::{Ack, ConnAck, Delivery, Instant, QoS, ReasonCode};
+use mqtt_proto::{Ack, ConnAck, Delivery, Instant, Message, QoS, ReasonCode};
 
 use super::connection_events::{ConnectionEvent, EventLog};
-use super::streams::{Claim, Queued, StreamId, Streams};
+use super::outcomes::{Outcome, Outcomes, Page};
+use super::streams::{Claim, Offered, Queued, StreamId, Streams, Taken};
 use super::unclaimed::Unclaimed;
 use crate::backoff::millis;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
@@ -36,8 +37,7 @@ pub(crate) struct Inner {
     pub(crate) client: Client,
     pub(crate) manual_acks: bool,
     pub(crate) unsubscribe_on_drop: bool,
-    /// Tickets that somebody holds.
-    pub(crate) tickets: HashMap<MessageId, TicketSlot>,
+    pub(crate) outcomes: Outcomes,
     pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
     pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
     pub(crate) streams: Streams,
@@ -56,16 +56,24 @@ pub(crate) struct Inner {
     /// Woken after unlocking.
     pub(crate) wakers: Vec<Waker>,
     pub(crate) seen: Demand,
+    /// Wakes a driver that sleeps, or is about to, by [`Driver::turn`](crate::Driver::turn).
+    sleeper: Option<Waker>,
+    /// The latest time that the client has heard of.
+    now: Instant,
     /// Messages that are in the queue and will be accepted when they are stored.
     unstored: Vec<MessageId>,
+    /// Those of them that are being stored.
+    storing: Vec<MessageId>,
     has_store: bool,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct TicketSlot {
-    pub(crate) accepted: bool,
-    pub(crate) result: Option<Result<Acknowledgement, Error>>,
-    pub(crate) waker: Option<Waker>,
+/// What a ticket needs to know of its message.
+pub(crate) struct Published {
+    pub(crate) id: MessageId,
+    pub(crate) page: Arc<Page>,
+    pub(crate) is_accepted: bool,
+    /// It waits because the transport does.
+    pub(crate) is_behind: bool,
 }
 
 /// A result to come and who waits for it.
@@ -111,14 +119,15 @@ impl Demand {
 }
 
 impl Shared {
-    pub(crate) fn new(client: Client, options: &Options) -> Self {
+    pub(crate) fn new(mut client: Client, options: &Options) -> Self {
+        client.watch_none();
         Self {
             clock: std::time::Instant::now(),
             inner: Mutex::new(Inner {
                 client,
                 manual_acks: options.manual_acks,
                 unsubscribe_on_drop: options.unsubscribe_on_drop,
-                tickets: HashMap::new(),
+                outcomes: Outcomes::default(),
                 subscribing: BTreeMap::new(),
                 unsubscribing: BTreeMap::new(),
                 streams: Streams::new(options),
@@ -131,7 +140,10 @@ impl Shared {
                 stalled: None,
                 wakers: Vec::new(),
                 seen: Demand::default(),
+                sleeper: None,
+                now: Instant::ZERO,
                 unstored: Vec::new(),
+                storing: Vec::new(),
                 has_store: options.store.is_some(),
             }),
             driver: Signal::new(),
@@ -147,23 +159,105 @@ impl Shared {
     pub(crate) fn run<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
         let mut inner = self.lock();
         // The clock is read under the lock, so that the client sees time pass in one direction.
-        let now = self.now();
+        inner.now = self.now();
+        let now = inner.now;
         let value = f(&mut inner, now);
+        self.finish(inner, Side::Application);
+        value
+    }
+
+    /// [`run`](Self::run) for the driver, which will look at everything again before it sleeps.
+    pub(crate) fn drive<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
+        let mut inner = self.lock();
+        inner.now = self.now();
+        let now = inner.now;
+        let value = f(&mut inner, now);
+        self.finish(inner, Side::Driver);
+        value
+    }
+
+    /// Does what time asks for, and tells what there is to do; `waker` is kept for when there is more.
+    pub(crate) fn turn(&self, waker: &Waker) -> Demand {
+        let mut inner = self.lock();
+        inner.now = self.now();
+        let now = inner.now;
+        if inner.client.poll_timeout().is_some_and(|at| at <= now) {
+            inner.client.handle_timeout(now);
+        }
+        match &mut inner.sleeper {
+            Some(kept) => kept.clone_from(waker),
+            None => inner.sleeper = Some(waker.clone()),
+        }
+        inner.pump(now);
+        inner.seen = inner.demand();
+        let demand = inner.seen;
+        let wakers = inner.take_wakers();
+        drop(inner);
+        wakers.for_each(Waker::wake);
+        demand
+    }
+
+    /// A moment of the client's on the system's clock.
+    pub(crate) fn on_clock(&self, at: Instant) -> std::time::Instant {
+        self.clock + at.since(Instant::ZERO)
+    }
+
+    /// Publishes a message.
+    pub(crate) fn publish(self: &Arc<Self>, message: Message) -> Result<Published, Error> {
+        let mut inner = self.lock();
+        let (qos, may_expire) = (message.qos, !message.properties().is_empty());
+        let now = self.recently(&mut inner, may_expire);
+        let id = inner.client.publish(now, message)?;
+        let is_accepted = inner.is_accepted(id, qos);
+        let is_behind = inner.client.is_transport_behind();
+        let page = inner.outcomes.page(id, self);
+        if may_expire {
+            self.finish(inner, Side::Application); // there may be a new timer
+        } else {
+            self.finish_small(inner);
+        }
+        Ok(Published { id, page, is_accepted, is_behind })
+    }
+
+    /// The time, or a time in the recent past: as long as the driver has not seen what there is to write, reading the clock for
+    /// each message would tell little.
+    fn recently(&self, inner: &mut Inner, must_be_exact: bool) -> Instant {
+        if must_be_exact || !inner.seen.write {
+            inner.now = self.now();
+        }
+        inner.now
+    }
+
+    /// After something that can only have added to what there is to write: the rest is looked at only if there is more.
+    fn finish_small(&self, mut inner: MutexGuard<'_, Inner>) {
+        if inner.has_store || inner.stalled.is_some() || inner.client.has_news() {
+            return self.finish(inner, Side::Application);
+        }
+        if !inner.seen.write && inner.client.wants_output() {
+            inner.seen.write = true;
+            let sleeper = inner.sleeper.take();
+            drop(inner);
+            self.driver.notify(usize::MAX);
+            sleeper.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Lets all that follows from a change happen, and wakes whom it concerns.
+    fn finish(&self, mut inner: MutexGuard<'_, Inner>, by: Side) {
+        let now = inner.now;
         inner.pump(now);
         let demand = inner.demand();
         let notify = demand.exceeds(&inner.seen);
         if notify {
             inner.seen = demand;
         }
-        let wakers = core::mem::take(&mut inner.wakers);
+        let sleeper = if notify && by == Side::Application { inner.sleeper.take() } else { None };
+        let wakers = inner.take_wakers();
         drop(inner);
         if notify {
             self.driver.notify(usize::MAX);
         }
-        for waker in wakers {
-            waker.wake();
-        }
-        value
+        sleeper.into_iter().chain(wakers).for_each(Waker::wake);
     }
 
     /// Makes durable what has changed; publishing goes on meanwhile. Called by the driver before it sleeps.
@@ -176,20 +270,38 @@ impl Shared {
     pub(crate) fn stored(&self) -> Option<MutexGuard<'_, dyn Store + 'static>> {
         let mut store = self.store.as_ref()?.lock();
         loop {
-            let (changes, accepted) = self.look(|inner| {
+            let (changes, accepts) = self.look(|inner| {
                 inner.seen.store = false;
-                (inner.client.take_changes(), core::mem::take(&mut inner.unstored))
+                inner.storing = core::mem::take(&mut inner.unstored);
+                (inner.client.take_changes(), !inner.storing.is_empty())
             });
-            if changes.is_empty() && accepted.is_empty() {
+            if changes.is_empty() && !accepts {
                 return Some(store);
             }
             // A message of QoS 0 that waited for room is accepted without having been stored.
             let result = if changes.is_empty() { Ok(()) } else { store.commit(&changes) };
             self.run(|inner, now| match result {
-                Ok(()) => accepted.into_iter().for_each(|id| inner.accepted(id)),
-                Err(error) => inner.client.fail(now, Error::Store(error)),
+                Ok(()) => core::mem::take(&mut inner.storing).into_iter().for_each(|id| inner.accepted(id)),
+                Err(error) => {
+                    inner.storing.clear();
+                    inner.client.fail(now, Error::Store(error));
+                }
             });
         }
+    }
+
+    /// Takes from a stream what it has, in the order of arrival: what needs no acknowledgement goes to `taken` all at once.
+    pub(crate) fn take(&self, id: StreamId, waker: Option<&Waker>, taken: &mut VecDeque<Queued>) -> Taken {
+        let mut inner = self.lock();
+        let now = self.recently(&mut inner, false);
+        inner.begin_taking(now);
+        let mut first = inner.streams.take(id, waker, taken);
+        if let (Taken::Message(queued), false) = (&mut first, inner.manual_acks) {
+            let claim = queued.claim.take();
+            inner.settle(now, claim);
+        }
+        self.finish_small(inner);
+        first
     }
 
     /// Looks without changing anything that anybody else waits for.
@@ -203,7 +315,22 @@ impl Shared {
     }
 }
 
+/// Who does something under the lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Application,
+    Driver,
+}
+
 impl Inner {
+    /// Those who are to be woken after unlocking.
+    fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        // Mostly there is one at most: then the list keeps its room.
+        let first = self.wakers.pop();
+        let others = if self.wakers.is_empty() { Vec::new() } else { core::mem::take(&mut self.wakers) };
+        others.into_iter().chain(first)
+    }
+
     /// Registers for `first` and `stopped`.
     pub(crate) fn wait_in_lobby(&mut self, waker: &Waker) {
         if !self.lobby.iter().any(|other| other.will_wake(waker)) {
@@ -298,6 +425,15 @@ impl Inner {
     fn deliver(&mut self, now: Instant, delivery: Delivery) -> Option<Delivery> {
         let targets = self.streams.targets(&self.client, &delivery.message);
         let may_grow = self.awaiting_server > 0 || self.client.is_ending() || self.client.stop_reason().is_some();
+        if let [id] = targets[..] {
+            self.streams.recycle(targets);
+            match self.streams.offer(id, may_grow, delivery) {
+                Offered::Taken(waker) => self.wakers.extend(waker),
+                Offered::Full(delivery) => return Some(delivery),
+                Offered::TooMuch => self.tell(ConnectionEvent::Dropped { messages: 1 }),
+            }
+            return None;
+        }
         if !may_grow && targets.iter().any(|id| self.streams.is_full(*id)) {
             self.streams.recycle(targets);
             return Some(delivery);
@@ -312,17 +448,27 @@ impl Inner {
         }
         let Delivery { message, dup, ack } = delivery;
         let packet_id = ack.as_ref().map(Ack::packet_id);
-        let claims = self.streams.claims(ack, targets.len());
+        let mut claims = self.streams.claims(ack, targets.len());
         // MQTT-4.5.0-2: also what nobody wants is acknowledged.
-        self.settle(now, claims.unwanted.map(Claim::Sole));
+        self.settle(now, claims.unwanted.take().map(Claim::Sole));
         let mut dropped = 0;
-        for (id, claim) in targets.iter().zip(claims.each) {
-            if message.qos == QoS::AtMostOnce && self.streams.is_overflowing(*id) {
+        let (last, others) = match targets.split_last() {
+            Some((last, others)) => (Some(last), others),
+            None => (None, &[][..]),
+        };
+        let is_dispensable = message.qos == QoS::AtMostOnce;
+        let mut put = |id: StreamId, message: Message| {
+            let claim = claims.each.next().flatten();
+            if is_dispensable && self.streams.is_overflowing(id) {
                 dropped += 1;
             } else {
-                let queued = Queued { message: message.clone(), dup, packet_id, claim };
-                self.wakers.extend(self.streams.push(*id, queued));
+                let queued = Queued { message, dup, packet_id, claim };
+                self.wakers.extend(self.streams.push(id, queued));
             }
+        };
+        others.iter().for_each(|id| put(*id, message.clone()));
+        if let Some(id) = last {
+            put(*id, message);
         }
         self.streams.recycle(targets);
         if dropped > 0 {
@@ -348,10 +494,7 @@ impl Inner {
             Event::Accepted(id) if self.has_store => self.unstored.push(id),
             Event::Accepted(id) => self.accepted(id),
             Event::Published { id, result } => {
-                if let Some(slot) = self.tickets.get_mut(&id) {
-                    slot.result = Some(result);
-                    self.wakers.extend(slot.waker.take());
-                }
+                self.wakers.extend(self.outcomes.ended(id, result));
             }
             Event::Subscribed { id, result } => {
                 if let Some(slot) = self.subscribing.get_mut(&id) {
@@ -367,6 +510,7 @@ impl Inner {
                 }
             }
             Event::Stopped(reason) => {
+                self.outcomes.close();
                 self.first.get_or_insert(Err(reason.clone()));
                 self.stopped = Some(reason);
                 self.wakers.append(&mut self.lobby);
@@ -374,6 +518,29 @@ impl Inner {
                 self.wakers.extend(self.log.end());
             }
         }
+    }
+
+    /// How a message has ended, if it has.
+    pub(crate) fn outcome(&mut self, page: &Page, id: MessageId) -> Option<Outcome> {
+        page.outcome(id).or_else(|| (!self.client.is_pending(id)).then(|| Ok(Acknowledgement::plain())))
+    }
+
+    /// Whether a message is in the queue or beyond, and stored if there is a store: well, or not at all.
+    pub(crate) fn acceptance(&mut self, page: &Page, id: MessageId) -> Option<Outcome> {
+        let is_accepted = || !self.client.is_waiting(id) && !self.unstored.contains(&id) && !self.storing.contains(&id);
+        page.outcome(id).or_else(|| is_accepted().then(|| Ok(Acknowledgement::plain())))
+    }
+
+    /// Wakes `waker` when the message is accepted or has ended.
+    pub(crate) fn wait_for(&mut self, id: MessageId, waker: &Waker) {
+        self.client.watch(id);
+        self.outcomes.wait(id, waker);
+    }
+
+    /// Undoes [`wait_for`](Self::wait_for).
+    pub(crate) fn wait_no_more(&mut self, id: MessageId) {
+        self.client.unwatch(id);
+        self.outcomes.forget(id);
     }
 
     /// Whether a message that was just published needs no more waiting to be accepted.
@@ -387,10 +554,7 @@ impl Inner {
     }
 
     fn accepted(&mut self, id: MessageId) {
-        if let Some(slot) = self.tickets.get_mut(&id) {
-            slot.accepted = true;
-            self.wakers.extend(slot.waker.take());
-        }
+        self.wakers.extend(self.outcomes.forget(id));
     }
 
     fn subscription_ended(&mut self, id: SubscriberId, refused: Option<ReasonCode>) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
-use mqtt_proto::{Ack, Message, PacketId, ReasonCode};
+use mqtt_proto::{Ack, Delivery, Message, PacketId, ReasonCode, SubscriptionId};
 
 use crate::Options;
 use crate::client::{Client, SubscriberId};
@@ -26,14 +26,38 @@ pub(crate) struct Streams {
     messages: usize,
     bytes: usize,
     overflow: usize,
-    /// Kept for their capacity, so that routing does not allocate.
-    targets: Vec<StreamId>,
+    /// Whom the last message was for: mostly the next one is of the same topic, and for the same.
+    route: Route,
+    /// Kept for its capacity, so that routing does not allocate.
     routed: Vec<SubscriberId>,
+}
+
+/// Whom messages of one topic are for, as long as nothing changes.
+#[derive(Debug, Default)]
+struct Route {
+    topic: Vec<u8>,
+    identifiers: Vec<SubscriptionId>,
+    targets: Vec<StreamId>,
+    /// Of the subscriptions, when this was looked up.
+    changes: u64,
+    is_valid: bool,
+}
+
+impl Route {
+    fn is_for(&self, message: &Message, changes: u64) -> bool {
+        self.is_valid
+            && self.changes == changes
+            && self.topic == message.topic.as_bytes()
+            && (message.properties().is_empty() && self.identifiers.is_empty()
+                || message.properties().subscription_identifiers().eq(self.identifiers.iter().copied()))
+    }
 }
 
 #[derive(Debug, Default)]
 struct Stream {
     queue: VecDeque<Queued>,
+    /// How many of them are to be acknowledged.
+    claims: usize,
     bytes: usize,
     waker: Option<Waker>,
     is_over: bool,
@@ -73,6 +97,15 @@ pub(crate) struct Claims<I> {
     pub(crate) each: I,
 }
 
+/// What became of a message that was offered to a stream.
+pub(crate) enum Offered {
+    Taken(Option<Waker>),
+    /// There is no room now.
+    Full(Delivery),
+    /// There is no room at all for a message that may be lost.
+    TooMuch,
+}
+
 /// What a stream has for whoever asks.
 pub(crate) enum Taken {
     Message(Queued),
@@ -89,7 +122,7 @@ impl Streams {
             messages: options.stream_messages.max(1),
             bytes: options.stream_bytes,
             overflow: options.stream_overflow,
-            targets: Vec::new(),
+            route: Route::default(),
             routed: Vec::new(),
         }
     }
@@ -97,29 +130,67 @@ impl Streams {
     pub(crate) fn add_everything(&mut self) -> StreamId {
         self.last += 1;
         let id = StreamId::Everything(self.last);
+        self.route.is_valid = false;
         self.streams.insert(id, Stream::default());
         id
     }
 
     pub(crate) fn add_subscriber(&mut self, id: SubscriberId) {
+        self.route.is_valid = false;
         self.streams.insert(StreamId::Subscriber(id), Stream::default());
     }
 
     /// Whom a message is for. Give the list back to [`Streams::recycle`].
     pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
-        let mut targets = core::mem::take(&mut self.targets);
-        targets.clear();
-        self.routed.clear();
-        client.route(message, &mut self.routed);
+        let changes = client.routing_changes();
+        if !self.route.is_for(message, changes) {
+            self.look_up(client, message, changes);
+        }
+        core::mem::take(&mut self.route.targets)
+    }
+
+    #[cold]
+    fn look_up(&mut self, client: &Client, message: &Message, changes: u64) {
+        let Self { streams, route, routed, .. } = self;
+        let Route { topic, identifiers, targets, .. } = route;
+        routed.clear();
+        client.route(message, routed);
         let everything = StreamId::Everything(0)..=StreamId::Everything(u64::MAX);
-        let subscribed = self.routed.iter().map(|id| StreamId::Subscriber(*id));
-        let all = self.streams.range(everything).map(|(id, _)| *id).chain(subscribed);
-        targets.extend(all.filter(|id| self.streams.get(id).is_some_and(|stream| !stream.is_over)));
-        targets
+        let subscribed = routed.iter().map(|id| StreamId::Subscriber(*id));
+        let all = streams.range(everything).map(|(id, _)| *id).chain(subscribed);
+        targets.clear();
+        targets.extend(all.filter(|id| streams.get(id).is_some_and(|stream| !stream.is_over)));
+        let name = message.topic.as_bytes();
+        route.is_valid = name.len() <= LONGEST;
+        if route.is_valid {
+            topic.clear();
+            topic.extend_from_slice(name);
+            identifiers.clear();
+            identifiers.extend(message.properties().subscription_identifiers());
+            route.changes = changes;
+        }
     }
 
     pub(crate) fn recycle(&mut self, targets: Vec<StreamId>) {
-        self.targets = targets;
+        self.route.targets = targets;
+    }
+
+    /// Puts a message that is for nobody else into a stream.
+    pub(crate) fn offer(&mut self, id: StreamId, may_grow: bool, delivery: Delivery) -> Offered {
+        let Some(stream) = self.streams.get_mut(&id) else { return Offered::TooMuch };
+        let is_full = stream.queue.len() >= self.messages || stream.bytes >= self.bytes;
+        if !may_grow && is_full {
+            return Offered::Full(delivery);
+        }
+        if delivery.ack.is_none() && stream.bytes >= self.overflow {
+            return Offered::TooMuch;
+        }
+        let Delivery { message, dup, ack } = delivery;
+        stream.bytes += cost(&message);
+        stream.claims += usize::from(ack.is_some());
+        let packet_id = ack.as_ref().map(Ack::packet_id);
+        stream.queue.push_back(Queued { message, dup, packet_id, claim: ack.map(Claim::Sole) });
+        Offered::Taken(stream.waker.take())
     }
 
     pub(crate) fn is_full(&self, id: StreamId) -> bool {
@@ -152,16 +223,24 @@ impl Streams {
     pub(crate) fn push(&mut self, id: StreamId, queued: Queued) -> Option<Waker> {
         let stream = self.streams.get_mut(&id)?;
         stream.bytes += cost(&queued.message);
+        stream.claims += usize::from(queued.claim.is_some());
         stream.queue.push_back(queued);
         stream.waker.take()
     }
 
-    /// Takes the next message; or leaves the waker, if one is given, for when there is one.
-    pub(crate) fn take(&mut self, id: StreamId, waker: Option<&Waker>) -> Taken {
+    /// Takes the next message; or leaves the waker, if one is given, for when there is one. If taking the others has no
+    /// consequence either, they go to `rest`, which is empty.
+    pub(crate) fn take(&mut self, id: StreamId, waker: Option<&Waker>, rest: &mut VecDeque<Queued>) -> Taken {
         let Some(stream) = self.streams.get_mut(&id) else { return Taken::Over };
         match stream.queue.pop_front() {
+            Some(queued) if stream.claims == 0 => {
+                stream.bytes = 0;
+                core::mem::swap(&mut stream.queue, rest);
+                Taken::Message(queued)
+            }
             Some(queued) => {
                 stream.bytes -= cost(&queued.message);
+                stream.claims -= usize::from(queued.claim.is_some());
                 Taken::Message(queued)
             }
             None if stream.is_over => Taken::Over,
@@ -177,6 +256,7 @@ impl Streams {
 
     /// Gives a stream up; what it has not handed out is returned.
     pub(crate) fn remove(&mut self, id: StreamId) -> VecDeque<Queued> {
+        self.route.is_valid = false;
         self.streams.remove(&id).map(|stream| stream.queue).unwrap_or_default()
     }
 
@@ -210,6 +290,7 @@ impl Streams {
 
     /// Nothing more will come into this stream.
     pub(crate) fn end(&mut self, id: StreamId) -> Option<Waker> {
+        self.route.is_valid = false;
         let stream = self.streams.get_mut(&id)?;
         stream.is_over = true;
         stream.waker.take()
@@ -217,12 +298,16 @@ impl Streams {
 
     /// Nothing more will come into any stream.
     pub(crate) fn end_all(&mut self) -> impl Iterator<Item = Waker> {
+        self.route.is_valid = false;
         self.streams.values_mut().filter_map(|stream| {
             stream.is_over = true;
             stream.waker.take()
         })
     }
 }
+
+/// Bytes of a topic that is remembered.
+const LONGEST: usize = 512;
 
 pub(super) fn cost(message: &Message) -> usize {
     message.topic.as_bytes().len() + message.payload.len()

@@ -1,5 +1,6 @@
 //! Streams of received messages.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use mqtt_proto::{ReasonCode, Subscribe};
 
 use super::shared::Slot;
-use super::streams::{StreamId, Taken};
+use super::streams::{Queued, StreamId, Taken};
 use super::{Lease, Received, block_on};
 use crate::Error;
 use crate::client::SubscriberId;
@@ -56,7 +57,7 @@ impl Subscribing {
             Ok(id)
         });
         Self(asked.map(|id| {
-            let inbox = Inbox { lease: Arc::clone(lease), id: StreamId::Subscriber(id) };
+            let inbox = Inbox { lease: Arc::clone(lease), id: StreamId::Subscriber(id), taken: VecDeque::new() };
             let count = Count { lease: Arc::clone(lease), is_counted: false };
             Some(Live { inbox, id, count })
         }))
@@ -161,7 +162,7 @@ impl Messages {
             }
             id
         });
-        Self { inbox: Inbox { lease, id } }
+        Self { inbox: Inbox { lease, id, taken: VecDeque::new() } }
     }
 
     /// Waits for the next message; `None` after the last one, when the client has stopped.
@@ -210,6 +211,8 @@ impl Future for Next<'_> {
 struct Inbox {
     lease: Arc<Lease>,
     id: StreamId,
+    /// Messages that are ours alone: none of them is to be acknowledged.
+    taken: VecDeque<Queued>,
 }
 
 impl Inbox {
@@ -225,20 +228,19 @@ impl Inbox {
     }
 
     fn take(&mut self, waker: Option<&Waker>) -> Poll<Option<Received>> {
+        if let Some(queued) = self.taken.pop_front() {
+            return Poll::Ready(Some(Received::new(queued, None)));
+        }
         let shared = &self.lease.shared;
-        shared.run(|inner, now| {
-            inner.begin_taking(now);
-            let mut queued = match inner.streams.take(self.id, waker) {
-                Taken::Message(queued) => queued,
-                Taken::Nothing => return Poll::Pending,
-                Taken::Over => return Poll::Ready(None),
-            };
-            if inner.manual_acks {
-                return Poll::Ready(Some(Received::new(queued, Some(Arc::clone(shared)))));
+        match shared.take(self.id, waker, &mut self.taken) {
+            // With a claim on it, acknowledging is left to the application.
+            Taken::Message(queued) => {
+                let shared = queued.claim.is_some().then(|| Arc::clone(shared));
+                Poll::Ready(Some(Received::new(queued, shared)))
             }
-            inner.settle(now, queued.claim.take());
-            Poll::Ready(Some(Received::new(queued, None)))
-        })
+            Taken::Nothing => Poll::Pending,
+            Taken::Over => Poll::Ready(None),
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use mqtt_proto::Message;
 
 use super::block_on;
-use super::shared::{Shared, TicketSlot};
+use super::outcomes::{Outcome, Page};
+use super::shared::{Inner, Shared};
 use crate::client::MessageId;
 use crate::{Acknowledgement, Error};
 
@@ -27,8 +28,14 @@ pub struct Ticket(Result<Live, Error>);
 
 #[derive(Debug)]
 struct Live {
-    shared: Arc<Shared>,
+    page: Arc<Page>,
     id: MessageId,
+    /// In the queue or beyond, for all we know.
+    is_accepted: bool,
+    /// The transport is behind: waiting to be accepted lets others run first.
+    gives_way: bool,
+    /// A waker of ours is kept for the message.
+    is_registered: bool,
     /// Counted in `awaiting_server`.
     is_counted: bool,
 }
@@ -39,14 +46,14 @@ impl Ticket {
     }
 
     pub(super) fn publish(shared: &Arc<Shared>, message: Message) -> Self {
-        let qos = message.qos;
-        let published = shared.run(|inner, now| {
-            let id = inner.client.publish(now, message)?;
-            let accepted = inner.is_accepted(id, qos);
-            inner.tickets.insert(id, TicketSlot { accepted, ..TicketSlot::default() });
-            Ok(id)
-        });
-        Self(published.map(|id| Live { shared: Arc::clone(shared), id, is_counted: false }))
+        Self(shared.publish(message).map(|published| Live {
+            page: published.page,
+            id: published.id,
+            is_accepted: published.is_accepted,
+            gives_way: published.is_behind,
+            is_registered: false,
+            is_counted: false,
+        }))
     }
 
     /// Waits until the message is in the queue, where it outlives the ticket. Await this after each publish to be slowed down
@@ -63,23 +70,25 @@ impl Ticket {
     pub fn wait(self) -> Result<Acknowledgement, Error> {
         block_on(self)
     }
+}
 
-    fn poll_slot<T>(
+impl Live {
+    /// Waits until `look` finds something.
+    fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        look: impl FnOnce(&TicketSlot) -> Option<Result<T, Error>>,
-    ) -> Poll<Result<T, Error>> {
-        let live = match &mut self.0 {
-            Ok(live) => live,
-            Err(error) => return Poll::Ready(Err(error.clone())),
-        };
-        live.shared.run(|inner, _| {
-            let Some(slot) = inner.tickets.get_mut(&live.id) else { return Poll::Ready(Err(Error::Stopped)) };
-            let outcome = look(slot);
+        look: impl FnOnce(&mut Inner, &Page, MessageId) -> Option<Outcome>,
+    ) -> Poll<Outcome> {
+        let Self { page, id, is_registered, is_counted, .. } = self;
+        page.shared.run(|inner, _| {
+            let outcome = look(inner, page, *id);
             if outcome.is_none() {
-                slot.waker = Some(cx.waker().clone());
+                inner.wait_for(*id, cx.waker());
+            } else if *is_registered {
+                inner.wait_no_more(*id);
             }
-            inner.count(&mut live.is_counted, outcome.is_none());
+            *is_registered = outcome.is_none();
+            inner.count(is_counted, outcome.is_none());
             outcome.map_or(Poll::Pending, Poll::Ready)
         })
     }
@@ -89,14 +98,24 @@ impl Future for Ticket {
     type Output = Result<Acknowledgement, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().poll_slot(cx, |slot| slot.result.clone())
+        match &mut self.get_mut().0 {
+            Ok(live) => {
+                let outcome = live.poll(cx, |inner, page, id| inner.outcome(page, id));
+                live.is_accepted |= outcome.is_ready();
+                outcome
+            }
+            Err(error) => Poll::Ready(Err(error.clone())),
+        }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.shared.run(|inner, _| {
-            inner.tickets.remove(&self.id);
+        if self.is_accepted && !self.is_registered {
+            return; // nobody else knows of this ticket
+        }
+        self.page.shared.run(|inner, _| {
+            inner.wait_no_more(self.id);
             inner.client.withdraw(self.id);
             inner.count(&mut self.is_counted, false);
         });
@@ -126,7 +145,7 @@ impl Drop for Accepted<'_> {
     fn drop(&mut self) {
         if let Ok(live) = &mut self.ticket.0 {
             if live.is_counted {
-                live.shared.run(|inner, _| inner.count(&mut live.is_counted, false));
+                live.page.shared.run(|inner, _| inner.count(&mut live.is_counted, false));
             }
         }
     }
@@ -136,10 +155,19 @@ impl Future for Accepted<'_> {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().ticket.poll_slot(cx, |slot| match &slot.result {
-            Some(Err(error)) => Some(Err(error.clone())),
-            Some(Ok(_)) => Some(Ok(())),
-            None => slot.accepted.then_some(Ok(())),
-        })
+        let live = match &mut self.get_mut().ticket.0 {
+            Ok(live) => live,
+            Err(error) => return Poll::Ready(Err(error.clone())),
+        };
+        if core::mem::take(&mut live.gives_way) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if live.is_accepted {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = live.poll(cx, |inner, page, id| inner.acceptance(page, id));
+        live.is_accepted = outcome.is_ready();
+        outcome.map(|outcome| outcome.map(|_| ()))
     }
 }

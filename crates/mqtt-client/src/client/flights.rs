@@ -1,0 +1,123 @@
+//! Which message each token stands for.
+//!
+//! Tokens rise, and acknowledgements mostly come in the order of the messages: a ring, in which what is finished early leaves
+//! a gap until it is at the front. Nothing is allocated per message.
+
+use std::collections::VecDeque;
+
+use mqtt_proto::Instant;
+
+use super::event::MessageId;
+
+/// Messages in flight, in the order of their tokens.
+#[derive(Debug)]
+pub(crate) struct Flights {
+    ring: VecDeque<Flight>,
+    /// Those that are no gaps.
+    live: usize,
+    /// The ids rise as the tokens do. Messages that a store brought back break that.
+    rises: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    token: u64,
+    id: MessageId,
+    /// The end of its Message Expiry Interval, for the case that it comes back.
+    expires: Option<Instant>,
+    is_over: bool,
+}
+
+impl Flights {
+    pub(crate) const fn new() -> Self {
+        Self { ring: VecDeque::new(), live: 0, rises: true }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Adds a message whose token is above all others.
+    pub(crate) fn push(&mut self, token: u64, id: MessageId, expires: Option<Instant>) {
+        if let Some(last) = self.ring.back() {
+            debug_assert!(last.token < token, "tokens rise");
+            self.rises &= last.id < id;
+        } else {
+            self.rises = true;
+        }
+        self.ring.push_back(Flight { token, id, expires, is_over: false });
+        self.live += 1;
+    }
+
+    pub(crate) fn remove(&mut self, token: u64) -> Option<(MessageId, Option<Instant>)> {
+        let index = match self.ring.front() {
+            Some(first) if first.token == token => 0,
+            Some(_) => self.ring.binary_search_by_key(&token, |flight| flight.token).ok()?,
+            None => return None,
+        };
+        let flight = self.ring.get_mut(index).filter(|flight| !flight.is_over)?;
+        flight.is_over = true;
+        let found = (flight.id, flight.expires);
+        self.live -= 1;
+        while self.ring.front().is_some_and(|first| first.is_over) {
+            self.ring.pop_front();
+        }
+        // A peer that never acknowledges the first must not make us keep the others: this is seldom, and halves the ring.
+        if self.ring.len() > 2 * self.live + FEW {
+            self.ring.retain(|flight| !flight.is_over);
+        }
+        Some(found)
+    }
+
+    /// Whether the message is among them.
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        if !self.rises {
+            return self.ring.iter().any(|flight| flight.id == id && !flight.is_over);
+        }
+        let found = self.ring.binary_search_by_key(&id, |flight| flight.id);
+        found.is_ok_and(|index| self.ring.get(index).is_some_and(|flight| !flight.is_over))
+    }
+
+    /// Empties it, in the order of the tokens.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
+        self.live = 0;
+        self.ring.drain(..).filter(|flight| !flight.is_over).map(|flight| flight.id)
+    }
+}
+
+/// Gaps that are not worth the trouble.
+const FEW: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn it_behaves_like_an_ordered_map_and_keeps_few_gaps() {
+        for (ids_rise, keep_first) in [(true, false), (true, true), (false, false)] {
+            let (mut flights, mut model) = (Flights::new(), BTreeMap::new());
+            let mut seed = 1_u32;
+            for token in 1..20_000_u64 {
+                let id = MessageId(if ids_rise { token } else { token ^ 1 });
+                flights.push(token, id, None);
+                model.insert(token, id);
+                while model.len() > 40 {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let nth = seed as usize >> 16 & 31;
+                    let Some(chosen) = model.keys().nth(nth + usize::from(keep_first)).copied() else { break };
+                    let id = model.remove(&chosen);
+                    assert_eq!(flights.remove(chosen).map(|(id, _)| id), id);
+                    assert_eq!(flights.remove(chosen), None, "it is over");
+                    assert!(id.is_some_and(|id| !flights.contains(id)));
+                }
+                assert!(model.values().all(|id| flights.contains(*id)));
+                assert_eq!(flights.len(), model.len());
+                assert!(flights.ring.len() <= 2 * model.len() + FEW);
+            }
+            assert!(flights.drain().eq(model.into_values()));
+            assert_eq!(flights.len(), 0);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Whose ends the owner wants to be told.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::event::MessageId;
+
+/// A table by message. Never iterated over: its order means nothing.
+pub(crate) type IdMap<T> = HashMap<MessageId, T, BuildHasherDefault<Spread>>;
+
+/// The messages of which the owner wants to be told that they have ended well.
+#[derive(Debug)]
+pub(crate) enum Watched {
+    All,
+    These(IdMap<()>),
+}
+
+impl Watched {
+    pub(crate) fn add(&mut self, id: MessageId) {
+        match self {
+            Self::All => {}
+            Self::These(ids) => drop(ids.insert(id, ())),
+        }
+    }
+
+    /// Whether the message was among them. If they are named one by one, it no longer is.
+    pub(crate) fn remove(&mut self, id: MessageId) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ids) => !ids.is_empty() && ids.remove(&id).is_some(),
+        }
+    }
+}
+
+/// Hashes ids that count upwards, which nobody chooses.
+#[derive(Debug, Default)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write_u64(&mut self, id: u64) {
+        // A constant close to 2^64 over the golden ratio. The table looks at the highest bits and at the lowest ones.
+        self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
