@@ -7,6 +7,7 @@
 //! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. What is here is the part
 //! that knows smol: dial, read, write, wait.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use smol::Timer;
-use smol::future::{or, yield_now};
+use smol::future::or;
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use smol::net::{TcpStream, resolve};
 
@@ -138,57 +139,70 @@ async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>)
 /// Moves bytes until the transport is closed.
 async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
     let mut input = BytesMut::new();
-    let mut chunk = vec![0; READ_BOUND];
-    loop {
-        let mut waiting = pin!(wait(driver, driver.listen()));
-        let is_over = poll_fn(|cx| {
-            // Asked before writing: the last word comes together with the wish to close.
-            let is_last = driver.wants_close();
-            if write(driver, &mut stream, cx).is_ready() && is_last {
-                return Poll::Ready(true);
+    let mut timer = Alarm::default();
+    poll_fn(|cx| {
+        // What was not ready is not asked again before it wakes us.
+        let (mut may_write, mut may_read) = (true, true);
+        for _ in 0..ROUNDS {
+            let turn = driver.turn(cx.waker());
+            let is_written = turn.write && may_write && write(driver, &mut stream, cx).is_ready();
+            may_write = is_written || !turn.write;
+            if turn.close && may_write {
+                return Poll::Ready(());
             }
-            match read(driver, &mut stream, &mut input, &mut chunk, cx) {
-                Poll::Ready(()) => Poll::Ready(false),
-                Poll::Pending => waiting.as_mut().poll(cx).map(|()| false),
+            let is_read = turn.read && may_read && read(driver, &mut stream, &mut input, cx).is_ready();
+            may_read = is_read || !turn.read && may_read;
+            if !is_written && !is_read && !timer.is_due(turn.deadline, cx) {
+                return Poll::Pending;
             }
-        });
-        if is_over.await {
-            break;
         }
-        // A peer that always has more to say must stop neither the clock nor the other tasks of this thread.
-        driver.handle_timeout();
-        yield_now().await;
-    }
+        // A peer that always has more to say must not stop the other tasks of this thread.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
     // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
-    let end = async { while stream.close().await.is_ok() && stream.read(&mut chunk).await.is_ok_and(|n| n > 0) {} };
+    let mut rest = vec![0; READ_BOUND];
+    let end = async { while stream.close().await.is_ok() && stream.read(&mut rest).await.is_ok_and(|n| n > 0) {} };
     timeout(LINGER, end).await;
 }
 
-/// Reads what there is, up to a bound, and hands it on. Ready if anything has changed.
-fn read<S: AsyncRead + Unpin>(
-    driver: &Driver,
-    stream: &mut S,
-    input: &mut BytesMut,
-    chunk: &mut [u8],
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if !driver.wants_input() {
-        return Poll::Pending; // the driver's listener wakes us
-    }
+/// Reads once and hands on what there is. Ready if anything has changed.
+fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<()> {
     let before = input.len();
-    driver.handle_input(input); // what was left when the client took no more
+    if before > 0 {
+        driver.handle_input(input); // what was left when the client took no more
+    }
     if input.len() < before {
         return Poll::Ready(());
     }
-    match ready!(Pin::new(stream).poll_read(cx, chunk)) {
+    let result = with_space(|space| {
+        let count = ready!(Pin::new(stream).poll_read(cx, space));
+        Poll::Ready(count.inspect(|count| input.extend_from_slice(&space[..*count])))
+    });
+    match ready!(result) {
         Ok(0) => driver.handle_eof(),
-        Ok(len) => {
-            input.extend_from_slice(&chunk[..len]);
-            driver.handle_input(input);
-        }
+        Ok(1..) => driver.handle_input(input),
         Err(error) => driver.handle_error(&error),
     }
+    if input.is_empty() {
+        *input = BytesMut::new(); // a connection that waits owns no buffer
+    }
     Poll::Ready(())
+}
+
+/// Lends room to read into, which all clients of a thread share.
+fn with_space<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    SPACE.with(|space| {
+        let mut room = space.take();
+        room.resize(READ_BOUND, 0);
+        let value = f(&mut room);
+        space.set(room);
+        value
+    })
 }
 
 /// Writes all that there is. Ready when there is no more, or it cannot be written.
@@ -211,6 +225,30 @@ fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Contex
     result.map(|_| ())
 }
 
+/// The timer of a connection.
+#[derive(Default)]
+struct Alarm {
+    timer: Option<Timer>,
+    /// When it rings.
+    at: Option<Instant>,
+}
+
+impl Alarm {
+    /// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
+    fn is_due(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = deadline else { return false };
+        if self.at.is_none_or(|at| deadline < at) {
+            self.timer = Some(Timer::at(deadline));
+            self.at = Some(deadline);
+        }
+        let has_rung = self.timer.as_mut().is_some_and(|timer| Pin::new(timer).poll(cx).is_ready());
+        if has_rung {
+            self.at = None;
+        }
+        has_rung
+    }
+}
+
 /// Waits until there is more to do, or a timer is due.
 async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
     match driver.poll_timeout() {
@@ -230,7 +268,10 @@ async fn timeout<T>(time: Duration, future: impl Future<Output = T>) -> Option<T
     or(async { Some(future.await) }, late).await
 }
 
-/// Bytes read before they are looked at.
+/// How often a task reads before it lets others run.
+const ROUNDS: usize = 16;
+
+/// Bytes read at a time.
 const READ_BOUND: usize = 64 << 10;
 
 /// How long the server may take to close its side after us.

@@ -9,14 +9,15 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 pub use mqtt_client::*;
 
@@ -135,25 +136,26 @@ async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>)
 /// Moves bytes until the transport is closed.
 async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
     let mut input = BytesMut::new();
-    loop {
-        let mut waiting = pin!(wait(driver, driver.listen()));
-        let is_over = poll_fn(|cx| {
-            // Asked before writing: the last word comes together with the wish to close.
-            let is_last = driver.wants_close();
-            if write(driver, &mut stream, cx).is_ready() && is_last {
-                return Poll::Ready(true);
+    let mut timer = pin!(None);
+    poll_fn(|cx| {
+        // What was not ready is not asked again before it wakes us.
+        let (mut may_write, mut may_read) = (true, true);
+        loop {
+            let turn = driver.turn(cx.waker());
+            let is_written = turn.write && may_write && write(driver, &mut stream, cx).is_ready();
+            may_write = is_written || !turn.write;
+            if turn.close && may_write {
+                return Poll::Ready(());
             }
-            match read(driver, &mut stream, &mut input, cx) {
-                Poll::Ready(()) => Poll::Ready(false),
-                Poll::Pending => waiting.as_mut().poll(cx).map(|()| false),
+            // Tokio's budget lets other tasks run: reading is not ready for ever.
+            let is_read = turn.read && may_read && read(driver, &mut stream, &mut input, cx).is_ready();
+            may_read = is_read || !turn.read && may_read;
+            if !is_written && !is_read && !is_due(timer.as_mut(), turn.deadline, cx) {
+                return Poll::Pending;
             }
-        });
-        if is_over.await {
-            break;
         }
-        // A peer that always has more to say must not stop the clock. (Tokio's budget lets other tasks run.)
-        driver.handle_timeout();
-    }
+    })
+    .await;
     // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
     let end = async {
         while stream.shutdown().await.is_ok() && stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
@@ -164,36 +166,35 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     let _ = timeout(LINGER, end).await;
 }
 
-/// Reads what there is, up to a bound, and hands it on. Ready if anything has changed.
+/// Reads once and hands on what there is. Ready if anything has changed.
 fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<()> {
-    if !driver.wants_input() {
-        return Poll::Pending; // the driver's listener wakes us
-    }
     let before = input.len();
-    driver.handle_input(input); // what was left when the client took no more
+    if before > 0 {
+        driver.handle_input(input); // what was left when the client took no more
+    }
     if input.len() < before {
         return Poll::Ready(());
     }
-    loop {
-        // Grown by what has arrived, never by what the peer says is coming.
-        input.reserve(input.len().clamp(READ_MINIMUM, READ_BOUND));
-        match pin!(stream.read_buf(input)).poll(cx) {
-            Poll::Ready(Ok(1..)) if input.len() - before < READ_BOUND => {}
-            Poll::Ready(Ok(1..)) => break,
-            // What came before the end may have to wait for the application. The end is still there afterwards.
-            Poll::Ready(_) | Poll::Pending if input.len() > before => break,
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => {
-                driver.handle_eof();
-                return Poll::Ready(());
-            }
-            Poll::Ready(Err(error)) => {
-                driver.handle_error(&error);
-                return Poll::Ready(());
-            }
-        }
+    let count = if before == 0 {
+        // Into a buffer that is nobody's, so that a connection that waits owns none.
+        let mut space = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
+        let mut space = ReadBuf::uninit(&mut space);
+        let result = ready!(Pin::new(stream).poll_read(cx, &mut space));
+        input.extend_from_slice(space.filled());
+        result.map(|()| input.len())
+    } else {
+        // The rest of a packet. Grown by what has arrived, never by what the peer says is coming.
+        input.reserve(input.len().clamp(READ_AT_ONCE, READ_BOUND));
+        ready!(pin!(stream.read_buf(input)).poll(cx))
+    };
+    match count {
+        Ok(0) => driver.handle_eof(),
+        Ok(1..) => driver.handle_input(input),
+        Err(error) => driver.handle_error(&error),
     }
-    driver.handle_input(input);
+    if input.is_empty() {
+        *input = BytesMut::new();
+    }
     Poll::Ready(())
 }
 
@@ -217,6 +218,17 @@ fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Contex
     result.map(|_| ())
 }
 
+/// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
+fn is_due(mut timer: Pin<&mut Option<Sleep>>, deadline: Option<std::time::Instant>, cx: &mut Context<'_>) -> bool {
+    let Some(deadline) = deadline.map(Instant::from_std) else { return false };
+    match timer.as_mut().as_pin_mut() {
+        Some(mut sleep) if deadline < sleep.deadline() || sleep.is_elapsed() => sleep.as_mut().reset(deadline),
+        Some(_) => {}
+        None => timer.set(Some(sleep_until(deadline))),
+    }
+    timer.as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready())
+}
+
 /// Waits until there is more to do, or a timer is due.
 async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
     match driver.poll_timeout() {
@@ -227,10 +239,10 @@ async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
     driver.handle_timeout();
 }
 
-/// Room made for one read, at least.
-const READ_MINIMUM: usize = 8 << 10;
+/// Bytes read at a time.
+const READ_AT_ONCE: usize = 32 << 10;
 
-/// Bytes read before they are looked at.
+/// Bytes read at a time of a packet that is larger.
 const READ_BOUND: usize = 256 << 10;
 
 /// How long the server may take to close its side after us.
