@@ -198,6 +198,7 @@ impl Session {
     }
 
     /// Records a message that is being sent right now under `packet_id`, the next free one.
+    #[inline]
     pub(crate) fn published(&mut self, packet_id: PacketId, token: Token, message: Message) {
         self.record(|| Change::Published { packet_id, token, message: message.clone() });
         self.outgoing.insert_message(token, message);

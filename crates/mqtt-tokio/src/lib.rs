@@ -58,7 +58,8 @@ where
     Ok(handle)
 }
 
-/// Opens a TCP connection: all addresses of the name in turn, each with its share of the time that is left.
+/// Opens a TCP connection: all addresses of the name in turn, each with its share of the time that is left, the last with all
+/// the time that the client gives it.
 ///
 /// # Errors
 ///
@@ -69,10 +70,13 @@ pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
     let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        result = match timeout(share, TcpStream::connect(address)).await {
-            Ok(result) => result,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        result = match u32::try_from(addresses.len() - index) {
+            // Its share is all that is left, and that is the client's to watch.
+            Ok(1) => TcpStream::connect(address).await,
+            ahead => match timeout(left / ahead.unwrap_or(u32::MAX), TcpStream::connect(address)).await {
+                Ok(result) => result,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
         };
         if let Ok(stream) = &result {
             stream.set_nodelay(true)?; // packets are coalesced in the outbox already
@@ -96,7 +100,8 @@ where
         }
         match driver.poll_open() {
             Some(server) => {
-                if let Some(stream) = open(&driver, dial(server)).await {
+                // On the heap while it lasts: a task that is connected has no use for its room.
+                if let Some(stream) = Box::pin(open(&driver, dial(server))).await {
                     transfer(&driver, stream).await;
                     driver.handle_closed();
                 }
@@ -163,7 +168,7 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
             input.reserve(READ_BOUND); // or it reads 64 bytes at a time, and a flood outlasts the time
         }
     };
-    let _ = timeout(LINGER, end).await;
+    let _ = Box::pin(timeout(LINGER, end)).await;
 }
 
 /// Reads once and hands on what there is. Ready if anything has changed.

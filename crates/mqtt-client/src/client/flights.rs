@@ -78,6 +78,11 @@ impl Flights {
         found.is_ok_and(|index| self.ring.get(index).is_some_and(|flight| !flight.is_over))
     }
 
+    /// Gives back room that is not needed.
+    pub(crate) fn shrink(&mut self) {
+        self.ring.shrink_to_fit();
+    }
+
     /// Empties it, in the order of the tokens.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
         self.live = 0;

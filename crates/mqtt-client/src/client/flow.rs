@@ -58,6 +58,7 @@ impl Client {
             online.since = Some(now);
         }
         self.was_connected = true;
+        self.may_rest = true;
         self.redirects = 0;
         if let Some(Ok(assigned)) = connack.properties().assigned_client_identifier().map(Text::try_from) {
             self.record(|| StoredChange::ClientId(assigned.clone()));
@@ -140,16 +141,20 @@ impl Client {
     }
 
     /// Gives the message back if there is no room for it.
+    #[inline]
     fn send_message(&mut self, now: Instant, taken: Taken) -> Option<Taken> {
-        let (place, entry) = taken.split();
-        let Entry { id, message, expires } = match entry.counted_down(now) {
-            Ok(entry) => entry,
-            Err(id) => {
-                self.record_unqueued(id);
-                self.published(id, Err(Error::Expired));
-                return None;
+        let (place, mut entry) = taken.split();
+        if entry.expires.is_some() {
+            match entry.counted_down(now) {
+                Ok(counted) => entry = counted,
+                Err(id) => {
+                    self.record_unqueued(id);
+                    self.published(id, Err(Error::Expired));
+                    return None;
+                }
             }
-        };
+        }
+        let Entry { id, message, expires } = entry;
         let State::Online(online) = &mut self.state else {
             return Some(place.with(Entry { id, message, expires }));
         };

@@ -94,6 +94,8 @@ pub struct Client {
     events: VecDeque<Event>,
     /// The owner takes no more messages for now.
     is_held: bool,
+    /// The connection has just been established, or a timer was due: it may be idle for a while.
+    may_rest: bool,
     last_id: u64,
     watched: Watched,
     /// Whether a store wants to know what changes, and what has changed since it was told.
@@ -193,6 +195,7 @@ impl Client {
             said_stopped: false,
             events: VecDeque::new(),
             is_held: false,
+            may_rest: false,
             last_id: 0,
             watched: Watched::All,
             journal: false,
@@ -298,6 +301,7 @@ impl Client {
                 Phase::Waiting { .. } | Phase::Dialling { .. } | Phase::Wanting | Phase::Stopped => {}
             },
             State::Online(online) => {
+                self.may_rest |= online.connection.poll_timeout().is_some_and(|at| at <= now);
                 online.connection.handle_timeout(now);
                 self.after_world(now);
             }
@@ -429,10 +433,28 @@ impl Client {
                     online.settled = online.since.is_some();
                     self.send_queued(now);
                     self.end_if_flushed(now);
+                    self.rest();
                     return self.next_event();
                 }
             }
         }
+    }
+
+    /// Gives back the room of queues that are empty, if it may be long until they are needed.
+    fn rest(&mut self) {
+        if !core::mem::take(&mut self.may_rest) {
+            return;
+        }
+        self.events.shrink_to_fit();
+        self.unwritten.shrink_to_fit();
+        self.in_flight.shrink();
+        if let State::Online(online) = &mut self.state {
+            online.connection.shrink();
+        }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something that was not there when it was last polled to its end.

@@ -48,6 +48,7 @@ pub(crate) enum Pushed {
 }
 
 impl Entry {
+    #[inline]
     pub(crate) fn new(now: Instant, id: MessageId, message: Message) -> Self {
         let expires = expiry(now)(&message);
         Self { id, message, expires }
@@ -74,7 +75,8 @@ impl Entry {
 /// When a message expires whose Message Expiry Interval begins now.
 pub(crate) fn expiry(now: Instant) -> impl Fn(&Message) -> Option<Instant> {
     move |message| {
-        let seconds = message.properties().message_expiry_interval()?;
+        let properties = Some(message.properties()).filter(|properties| !properties.is_empty());
+        let seconds = properties?.message_expiry_interval()?;
         Some(now + core::time::Duration::from_secs(seconds.into()))
     }
 }
@@ -168,6 +170,7 @@ impl Queue {
     }
 
     /// Takes the next message to send.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Taken> {
         if core::mem::take(&mut self.is_mixed) {
             // Ids rise with time: what was sent comes before what was to follow it, when the session is lost again.
@@ -249,6 +252,7 @@ impl Queue {
         stretches.into_iter().flat_map(|stretch| stretch.drain(..)).map(|entry| entry.id)
     }
 
+    #[inline]
     fn accept(&mut self, entry: Entry) {
         self.next_expiry = earlier(self.next_expiry, entry.expires);
         self.bytes += entry.cost();
@@ -276,12 +280,14 @@ pub(crate) struct Place {
 }
 
 impl Taken {
+    #[inline]
     pub(crate) fn split(self) -> (Place, Entry) {
         (Place { returned: self.returned }, self.entry)
     }
 }
 
 impl Place {
+    #[inline]
     pub(crate) fn with(self, entry: Entry) -> Taken {
         Taken { entry, returned: self.returned }
     }

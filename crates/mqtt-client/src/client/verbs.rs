@@ -26,9 +26,13 @@ impl Client {
             let error = EncodeError::NotInVersion { packet: PacketType::Publish, field: "properties", version };
             return Err(CommandError::Encode(error).into());
         }
-        let message = match self.publish_at_once(now, message) {
-            Ok(id) => return Ok(id),
-            Err(message) => message,
+        let message = if self.may_pass_the_queue(message.qos) {
+            match self.publish_at_once(now, message) {
+                Ok(id) => return Ok(id),
+                Err(message) => message,
+            }
+        } else {
+            message
         };
         self.last_id += 1;
         let id = MessageId(self.last_id);
@@ -51,17 +55,24 @@ impl Client {
         }
     }
 
-    /// Publishes a message past the queue, if nothing is in there and the connection has room; gives it back otherwise.
-    pub(crate) fn publish_at_once(&mut self, now: Instant, message: Message) -> Result<MessageId, Message> {
-        let is_turn = self.queue.is_empty() && self.requests.len() == 0 && self.ending.is_none() && !self.journal;
-        let qos = message.qos;
-        let expires = if message.properties().is_empty() { None } else { expiry(now)(&message) };
-        let token = match &mut self.state {
-            State::Online(online) if is_turn && online.settled && online.connection.can_publish(qos) => {
-                online.connection.publish(now, message).map_err(Rejected::into_inner)?
+    /// Whether a message is the next one to be sent, and the connection has room for it.
+    fn may_pass_the_queue(&self, qos: QoS) -> bool {
+        match &self.state {
+            State::Online(online) => {
+                let is_next = self.queue.is_empty() && self.requests.len() == 0 && !self.journal;
+                is_next && online.settled && online.connection.can_publish(qos)
             }
-            State::Online(_) | State::Offline { .. } => return Err(message),
-        };
+            State::Offline { .. } => false,
+        }
+    }
+
+    /// Publishes a message past the queue; gives it back if the connection does not take it.
+    #[inline]
+    fn publish_at_once(&mut self, now: Instant, message: Message) -> Result<MessageId, Message> {
+        let qos = message.qos;
+        let expires = expiry(now)(&message);
+        let State::Online(online) = &mut self.state else { return Err(message) };
+        let token = online.connection.publish(now, message).map_err(Rejected::into_inner)?;
         self.last_id += 1;
         let id = MessageId(self.last_id);
         self.sent(id, qos, expires, token);

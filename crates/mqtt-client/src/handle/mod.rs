@@ -45,11 +45,11 @@ pub fn new(options: Options) -> Result<(Handle, Driver), OptionsError> {
         Some(store) => {
             let stored = store.lock().load().map_err(OptionsError::Store)?;
             // The clock of this client starts with it.
-            Client::restore(Instant::ZERO, options.clone(), stored)?
+            Client::restore(Instant::ZERO, options, stored)?
         }
-        None => Client::new(options.clone())?,
+        None => Client::new(options)?,
     };
-    let shared = Arc::new(Shared::new(client, &options));
+    let shared = Arc::new(Shared::new(client));
     let lease = Arc::new(Lease { shared: Arc::clone(&shared) });
     Ok((Handle { lease }, Driver::new(shared)))
 }

@@ -21,7 +21,7 @@ use super::unclaimed::Unclaimed;
 use crate::backoff::millis;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
 use crate::store::{SharedStore, Store};
-use crate::{Acknowledgement, Error, Options};
+use crate::{Acknowledgement, Error};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -119,19 +119,23 @@ impl Demand {
 }
 
 impl Shared {
-    pub(crate) fn new(mut client: Client, options: &Options) -> Self {
+    pub(crate) fn new(mut client: Client) -> Self {
         client.watch_none();
+        let options = client.options();
+        let store = options.store.clone();
+        let (manual_acks, unsubscribe_on_drop) = (options.manual_acks, options.unsubscribe_on_drop);
+        let (streams, unclaimed) = (Streams::new(options), Unclaimed::new(options));
         Self {
             clock: std::time::Instant::now(),
             inner: Mutex::new(Inner {
                 client,
-                manual_acks: options.manual_acks,
-                unsubscribe_on_drop: options.unsubscribe_on_drop,
+                manual_acks,
+                unsubscribe_on_drop,
                 outcomes: Outcomes::default(),
                 subscribing: BTreeMap::new(),
                 unsubscribing: BTreeMap::new(),
-                streams: Streams::new(options),
-                unclaimed: Unclaimed::new(options),
+                streams,
+                unclaimed,
                 log: EventLog::default(),
                 first: None,
                 stopped: None,
@@ -144,10 +148,10 @@ impl Shared {
                 now: Instant::ZERO,
                 unstored: Vec::new(),
                 storing: Vec::new(),
-                has_store: options.store.is_some(),
+                has_store: store.is_some(),
             }),
             driver: Signal::new(),
-            store: options.store.clone(),
+            store,
         }
     }
 

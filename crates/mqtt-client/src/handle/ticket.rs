@@ -45,6 +45,7 @@ impl Ticket {
         Self(Err(error))
     }
 
+    #[inline]
     pub(super) fn publish(shared: &Arc<Shared>, message: Message) -> Self {
         Self(shared.publish(message).map(|published| Live {
             page: published.page,

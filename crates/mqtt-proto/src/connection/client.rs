@@ -276,6 +276,7 @@ impl<R: super::Role> Connection<R> {
     }
 
     pub(crate) fn send_ping(&mut self) {
+        self.shrink();
         if !self.timers.is_set(Timer::PingResponse) {
             self.ping_waits_behind = (self.outbox_len() > 0).then(|| self.outbox.written());
             self.arm_ping_response();

@@ -217,6 +217,15 @@ impl<R: Role> Connection<R> {
         self.is_held = held;
     }
 
+    /// Gives back the room of queues and buffers that hold nothing: for a connection that may be idle for long. (It does so
+    /// itself when it sends PINGREQ.) They grow again as they are used.
+    pub fn shrink(&mut self) {
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        self.outbox.shrink();
+    }
+
     /// The version in use; on a server before CONNECT, 5.0.
     pub fn version(&self) -> Version {
         self.version

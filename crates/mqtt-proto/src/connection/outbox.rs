@@ -61,6 +61,16 @@ impl Outbox {
         core::mem::replace(self, Self { written, ..Self::default() })
     }
 
+    /// Gives back the room of what is empty.
+    pub(crate) fn shrink(&mut self) {
+        if self.small.is_empty() {
+            self.small = BytesMut::new();
+        }
+        if self.splices.is_empty() {
+            self.splices = VecDeque::new();
+        }
+    }
+
     /// Bytes that the transport has taken so far.
     pub(crate) fn written(&self) -> u64 {
         self.written

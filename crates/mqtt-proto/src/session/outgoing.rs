@@ -100,6 +100,7 @@ impl Outgoing {
     }
 
     /// Records a message that is being sent right now under [`next_id`](Self::next_id).
+    #[inline]
     pub(crate) fn insert_message(&mut self, token: Token, message: Message) -> Option<PacketId> {
         let state = if message.qos == QoS::ExactlyOnce { State::AwaitRec } else { State::AwaitAck };
         let id = self.take_free(state, token)?;
