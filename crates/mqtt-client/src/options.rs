@@ -73,7 +73,7 @@ pub struct Options {
     pub(crate) keep_alive: u16,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry: Option<u32>,
-    pub(crate) will: Option<Will>,
+    pub(crate) will: Option<Box<Will>>,
     pub(crate) receive_maximum: NonZeroU16,
     pub(crate) send_maximum: Option<NonZeroU16>,
     pub(crate) maximum_packet_size: Option<NonZeroU32>,
@@ -225,7 +225,7 @@ impl Options {
     /// The message that the server publishes when this client vanishes without a DISCONNECT. Default: none.
     #[must_use]
     pub fn will(self, will: Will) -> Self {
-        Self { will: Some(will), ..self }
+        Self { will: Some(Box::new(will)), ..self }
     }
 
     /// How many QoS 1 and 2 messages the server may have on the way to us unacknowledged (5.0 alone can say so).

@@ -31,7 +31,7 @@ pub(crate) fn packet(options: &Options, client_id: Text, again: bool) -> Result<
     let mut connect = Connect::new(options.version, client_id);
     connect.clean_start = clean_start(options, again);
     connect.keep_alive = options.keep_alive;
-    connect.will = options.will.clone();
+    connect.will = options.will.as_deref().cloned();
     connect.username = match &options.username {
         Some(username) => Some(text("username", username)?),
         None => None,

@@ -75,7 +75,7 @@ impl Client {
     /// Leaves a dial or a transport that is of no more use to the driver, which asks [`Client::wants_close`].
     pub(super) fn abandon_transport(&mut self, now: Instant) {
         if matches!(self.transport, Transport::Dial | Transport::Open) {
-            self.transport = Transport::Closing { outbox: Outbox::default(), deadline: now };
+            self.transport = Transport::Closing { outbox: Box::default(), deadline: now };
         }
     }
 
@@ -97,7 +97,7 @@ impl Client {
         let last_words =
             if cause.is_some() || closed == Closed::Eof { Outbox::default() } else { connection.outbox().take() };
         self.state = State::Offline { session: connection.into_session(), phase: Phase::Stopped };
-        self.transport = Transport::Closing { outbox: last_words, deadline: now + CLOSING_TIME };
+        self.transport = Transport::Closing { outbox: Box::new(last_words), deadline: now + CLOSING_TIME };
         self.requeue_requests();
         if since.is_some_and(|since| now.since(since) >= self.options.backoff.stable_after) {
             self.failures = 0;
@@ -172,14 +172,14 @@ impl Client {
         while let Some(request) = self.requests.pop() {
             self.fail_request(request, reason.clone());
         }
-        self.stopped = Some(reason);
+        self.stopped = Some(Box::new(reason));
         self.finish_stopping();
     }
 
     pub(super) fn finish_stopping(&mut self) {
         if let (Some(reason), Transport::None, false) = (&self.stopped, &self.transport, self.said_stopped) {
             self.said_stopped = true;
-            self.events.push_back(Event::Stopped(reason.clone()));
+            self.events.push_back(Event::Stopped(Error::clone(reason)));
         }
     }
 }

@@ -88,8 +88,9 @@ pub struct Client {
     unwritten: VecDeque<(u64, MessageId)>,
     /// Bytes of the present transport that were written.
     written: u64,
-    ending: Option<Ending>,
-    stopped: Option<Error>,
+    // Boxed, because they are rare, and most clients idle.
+    ending: Option<Box<Ending>>,
+    stopped: Option<Box<Error>>,
     said_stopped: bool,
     events: VecDeque<Event>,
     /// The owner takes no more messages for now.
@@ -141,7 +142,7 @@ enum Transport {
     Open,
     /// A dial to be abandoned, or a transport to be closed as soon as these last bytes are written.
     Closing {
-        outbox: Outbox,
+        outbox: Box<Outbox>,
         deadline: Instant,
     },
 }
@@ -264,7 +265,7 @@ impl Client {
     /// Reading or writing failed; the transport is of no more use.
     pub fn handle_error(&mut self, now: Instant, cause: &dyn core::fmt::Display) {
         if let Transport::Closing { outbox, .. } = &mut self.transport {
-            *outbox = Outbox::default();
+            **outbox = Outbox::default();
         }
         self.connection_lost(now, Error::ConnectionLost { cause: cause.to_string() });
     }
@@ -288,7 +289,7 @@ impl Client {
         self.expire_queued(now);
         if let Transport::Closing { outbox, deadline } = &mut self.transport {
             if *deadline <= now {
-                *outbox = Outbox::default(); // the peer does not take it
+                **outbox = Outbox::default(); // the peer does not take it
             }
         }
         match &mut self.state {
@@ -381,7 +382,7 @@ impl Client {
     /// Why the client has stopped or is stopping, if so.
     #[must_use]
     pub fn stop_reason(&self) -> Option<&Error> {
-        self.stopped.as_ref()
+        self.stopped.as_deref()
     }
 
     /// Whether a disconnect was asked for.

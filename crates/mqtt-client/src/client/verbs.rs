@@ -209,7 +209,7 @@ impl Client {
     /// The client has stopped, or the DISCONNECT cannot be expressed in this version.
     pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect) -> Result<(), Error> {
         if let Some(reason) = &self.stopped {
-            return Err(reason.clone());
+            return Err(Error::clone(reason));
         }
         disconnect.encoded_len(self.options.version).map_err(CommandError::Encode)?;
         if self.ending.is_none() {
@@ -219,7 +219,8 @@ impl Client {
             } else {
                 disconnect
             };
-            self.ending = Some(Ending { disconnect, deadline: now + self.options.flush_timeout, given_up: 0 });
+            let deadline = now + self.options.flush_timeout;
+            self.ending = Some(Box::new(Ending { disconnect, deadline, given_up: 0 }));
         }
         Ok(())
     }
@@ -293,7 +294,7 @@ impl Client {
 
     fn check_running(&self) -> Result<(), Error> {
         match (&self.stopped, &self.ending) {
-            (Some(reason), _) => Err(reason.clone()),
+            (Some(reason), _) => Err(Error::clone(reason)),
             (None, Some(_)) => Err(Error::Stopped),
             (None, None) => Ok(()),
         }

@@ -86,7 +86,7 @@ impl Future for Disconnecting {
             Ok(shared) => shared,
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
-        shared.look(|inner| match &inner.stopped {
+        shared.look(|inner| match inner.stopped.as_deref() {
             Some(Error::Stopped) => Poll::Ready(Ok(())),
             Some(reason) => Poll::Ready(Err(reason.clone())),
             None => {

@@ -45,14 +45,14 @@ pub(crate) struct Inner {
     pub(crate) log: EventLog,
     /// How the first connection went.
     pub(crate) first: Option<Result<ConnAck, Error>>,
-    pub(crate) stopped: Option<Error>,
+    pub(crate) stopped: Option<Box<Error>>,
     /// Futures under way that only an answer of the server completes. While there are any, streams may grow beyond their
     /// limit: the answer comes after the messages that are before it.
     pub(crate) awaiting_server: usize,
     /// Those who wait for `first` or `stopped`.
     lobby: Vec<Waker>,
     /// A message whose stream is full.
-    stalled: Option<Delivery>,
+    stalled: Option<Box<Delivery>>,
     /// Woken after unlocking.
     pub(crate) wakers: Vec<Waker>,
     pub(crate) seen: Demand,
@@ -411,12 +411,12 @@ impl Inner {
     pub(crate) fn pump(&mut self, now: Instant) {
         loop {
             if let Some(delivery) = self.stalled.take() {
-                self.stalled = self.deliver(now, delivery);
+                self.stalled = self.deliver(now, *delivery).map(Box::new);
                 self.client.hold(self.stalled.is_some());
             }
             match self.client.poll_event(now) {
                 Some(Event::Message(delivery)) => {
-                    self.stalled = self.deliver(now, delivery);
+                    self.stalled = self.deliver(now, delivery).map(Box::new);
                     self.client.hold(self.stalled.is_some());
                 }
                 Some(event) => self.dispatch(event),
@@ -516,7 +516,7 @@ impl Inner {
             Event::Stopped(reason) => {
                 self.outcomes.close();
                 self.first.get_or_insert(Err(reason.clone()));
-                self.stopped = Some(reason);
+                self.stopped = Some(Box::new(reason));
                 self.wakers.append(&mut self.lobby);
                 self.wakers.extend(self.streams.end_all());
                 self.wakers.extend(self.log.end());
