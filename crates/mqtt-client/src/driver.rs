@@ -10,7 +10,8 @@ use bytes::{Buf, BytesMut};
 use event_listener::EventListener;
 use mqtt_proto::Outbox;
 
-use crate::handle::shared::{Demand, Shared};
+use crate::handle::inner::Demand;
+use crate::handle::shared::Shared;
 use crate::{Endpoint, Error};
 
 /// What a runtime drives: it opens transports, moves bytes, and tells the time. One for each client.

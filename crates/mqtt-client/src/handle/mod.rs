@@ -2,6 +2,7 @@
 
 mod block_on;
 mod connection_events;
+pub(crate) mod inner;
 mod outcomes;
 mod received;
 mod requests;

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use mqtt_proto::{ConnAck, Disconnect, ReasonCode, Unsubscribe};
 
 use super::block_on;
-use super::shared::{Shared, Slot};
+use super::inner::Slot;
+use super::shared::Shared;
 use crate::Error;
 use crate::client::RequestId;
 

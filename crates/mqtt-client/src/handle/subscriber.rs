@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use mqtt_proto::{ReasonCode, Subscribe};
 
-use super::shared::Slot;
+use super::inner::Slot;
 use super::streams::{Queued, StreamId, Taken};
 use super::{Lease, Received, block_on};
 use crate::Error;

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use mqtt_proto::Message;
 
 use super::block_on;
+use super::inner::Inner;
 use super::outcomes::{Outcome, Page};
-use super::shared::{Inner, Shared};
+use super::shared::Shared;
 use crate::client::MessageId;
 use crate::{Acknowledgement, Error};
 

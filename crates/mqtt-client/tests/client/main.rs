@@ -11,5 +11,6 @@ mod resume;
 mod rig;
 mod streams;
 mod subscriptions;
+mod tickets;
 mod unclaimed;
 mod world;

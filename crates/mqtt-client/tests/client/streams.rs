@@ -263,3 +263,28 @@ fn a_dropped_accepted_lets_streams_keep_to_their_limit() {
     assert!(!rig.driver.wants_input(), "nobody awaits anything");
     assert_eq!(std::iter::from_fn(|| stream.try_next()).count(), 5);
 }
+
+#[test]
+fn a_topic_that_was_routed_before_goes_where_it_belongs_now() {
+    let mut rig = Rig::new(options());
+    let mut first = rig.subscribe("a");
+    rig.flood("a", QoS::AtMostOnce, 1);
+    let mut everything = rig.handle.messages();
+    let mut second = rig.subscribe("+");
+    rig.flood("a", QoS::AtMostOnce, 1);
+    // The server names no subscription identifiers for the message, so each filter counts.
+    assert_eq!(std::iter::from_fn(|| first.try_next()).count(), 2);
+    assert_eq!(std::iter::from_fn(|| second.try_next()).count(), 1);
+    assert_eq!(std::iter::from_fn(|| everything.try_next()).count(), 1);
+    drop(first);
+    drop(everything);
+    rig.crank();
+    rig.flood("a", QoS::AtMostOnce, 1);
+    rig.flood("b", QoS::AtMostOnce, 1);
+    rig.flood("a", QoS::AtMostOnce, 1);
+    assert_eq!(std::iter::from_fn(|| second.try_next()).count(), 3);
+    let unsubscribing = rig.handle.unsubscribe("+");
+    rig.flood("a", QoS::AtLeastOnce, 1);
+    assert_eq!(rig.acknowledged(), 1, "nobody wants it");
+    drop(unsubscribing);
+}

@@ -7,6 +7,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Payloads from this size on are not copied.
 const SPLICE_FROM: usize = 512;
 
+/// Room that the next PINGREQ would not have to ask for again.
+const WORTH_GIVING_BACK: usize = 1_024;
+
 /// What waits to be written, lent to the driver as a [`Buf`].
 ///
 /// Write [`chunk`](Buf::chunk) or `chunks_vectored` (feature `std`) and [`advance`](Buf::advance) by what the
@@ -63,7 +66,7 @@ impl Outbox {
 
     /// Gives back the room of what is empty.
     pub(crate) fn shrink(&mut self) {
-        if self.small.is_empty() {
+        if self.small.is_empty() && self.small.capacity() > WORTH_GIVING_BACK {
             self.small = BytesMut::new();
         }
         if self.splices.is_empty() {

@@ -1,0 +1,389 @@
+//! What is under the lock: the pure client, and who waits for what of it.
+//!
+//! # Rules of this file
+//!
+//! - Nothing here wakes anybody: wakers are collected, and woken after unlocking.
+//! - Futures hold keys of slots in here, nothing else: dropping one at any point frees its slot.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+use mqtt_proto::{Ack, ConnAck, Delivery, Instant, Message, QoS, ReasonCode};
+
+use super::connection_events::{ConnectionEvent, EventLog};
+use super::outcomes::{Outcome, Outcomes, Page};
+use super::streams::{Claim, Offered, Queued, StreamId, Streams};
+use super::unclaimed::Unclaimed;
+use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
+use crate::{Acknowledgement, Error};
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) client: Client,
+    pub(crate) manual_acks: bool,
+    pub(crate) unsubscribe_on_drop: bool,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
+    pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
+    pub(crate) streams: Streams,
+    pub(super) unclaimed: Unclaimed,
+    pub(crate) log: EventLog,
+    /// How the first connection went.
+    pub(crate) first: Option<Result<ConnAck, Error>>,
+    pub(crate) stopped: Option<Box<Error>>,
+    /// Futures under way that only an answer of the server completes. While there are any, streams may grow beyond their
+    /// limit: the answer comes after the messages that are before it.
+    pub(crate) awaiting_server: usize,
+    /// Those who wait for `first` or `stopped`.
+    pub(super) lobby: Vec<Waker>,
+    /// A message whose stream is full.
+    pub(super) stalled: Option<Box<Delivery>>,
+    /// Woken after unlocking.
+    pub(crate) wakers: Vec<Waker>,
+    pub(crate) seen: Demand,
+    /// Wakes a driver that sleeps, or is about to, by [`Driver::turn`](crate::Driver::turn).
+    pub(super) sleeper: Option<Waker>,
+    /// The latest time that the client has heard of.
+    pub(super) now: Instant,
+    /// Messages that are in the queue and will be accepted when they are stored.
+    pub(super) unstored: Vec<MessageId>,
+    /// Those of them that are being stored.
+    pub(super) storing: Vec<MessageId>,
+    pub(super) has_store: bool,
+}
+
+/// A result to come and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Slot<T> {
+    pub(crate) result: Option<T>,
+    pub(crate) waker: Option<Waker>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { result: None, waker: None }
+    }
+}
+
+/// What there is for the driver to do; and, as [`Inner::seen`], what it knows of that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demand {
+    pub(crate) open: bool,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) close: bool,
+    pub(crate) done: bool,
+    pub(crate) store: bool,
+    pub(crate) timeout: Option<Instant>,
+}
+
+impl Demand {
+    pub(super) fn exceeds(&self, seen: &Self) -> bool {
+        let sooner = match (self.timeout, seen.timeout) {
+            (Some(at), Some(seen)) => at < seen,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        sooner
+            || self.open && !seen.open
+            || self.read && !seen.read
+            || self.write && !seen.write
+            || self.close && !seen.close
+            || self.done && !seen.done
+            || self.store && !seen.store
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(mut client: Client) -> Self {
+        client.watch_none();
+        let options = client.options();
+        let (manual_acks, unsubscribe_on_drop) = (options.manual_acks, options.unsubscribe_on_drop);
+        let (streams, unclaimed) = (Streams::new(options), Unclaimed::new(options));
+        let has_store = options.store.is_some();
+        Self {
+            client,
+            manual_acks,
+            unsubscribe_on_drop,
+            outcomes: Outcomes::default(),
+            subscribing: BTreeMap::new(),
+            unsubscribing: BTreeMap::new(),
+            streams,
+            unclaimed,
+            log: EventLog::default(),
+            first: None,
+            stopped: None,
+            awaiting_server: 0,
+            lobby: Vec::new(),
+            stalled: None,
+            wakers: Vec::new(),
+            seen: Demand::default(),
+            sleeper: None,
+            now: Instant::ZERO,
+            unstored: Vec::new(),
+            storing: Vec::new(),
+            has_store,
+        }
+    }
+
+    /// Those who are to be woken after unlocking.
+    pub(super) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        // Mostly there is one at most: then the list keeps its room.
+        let first = self.wakers.pop();
+        let others = if self.wakers.is_empty() { Vec::new() } else { core::mem::take(&mut self.wakers) };
+        others.into_iter().chain(first)
+    }
+
+    /// Registers for `first` and `stopped`.
+    pub(crate) fn wait_in_lobby(&mut self, waker: &Waker) {
+        if !self.lobby.iter().any(|other| other.will_wake(waker)) {
+            self.lobby.push(waker.clone());
+        }
+    }
+
+    /// Counts a future as awaiting the server, or no longer; `is_counted` is the future's own note of it.
+    pub(crate) fn count(&mut self, is_counted: &mut bool, awaits: bool) {
+        match (*is_counted, awaits) {
+            (false, true) => self.awaiting_server += 1,
+            (true, false) => self.awaiting_server -= 1,
+            (false, false) | (true, true) => {}
+        }
+        *is_counted = awaits;
+    }
+
+    /// Settles a stream's claim on a message.
+    pub(crate) fn settle(&mut self, now: Instant, claim: Option<Claim>) {
+        if let Some(ack) = claim.and_then(|claim| self.streams.settle(claim, ReasonCode::SUCCESS)) {
+            // It carries a plain 0x00, which is always allowed.
+            let _ = self.client.ack(now, ack);
+        }
+    }
+
+    /// A message will never be acknowledged: it stays the server's, and is a new one on the next connection.
+    pub(crate) fn abandon(&mut self, claim: Option<Claim>) {
+        if let Some(ack) = claim.and_then(|claim| self.streams.abandon(claim)) {
+            self.client.forget(ack);
+        }
+    }
+
+    /// A stream is dropped: what it has not handed out is acknowledged all the same (MQTT-4.5.0-2), unless that is the
+    /// application's to do.
+    pub(crate) fn give_up(&mut self, now: Instant, id: StreamId) {
+        for queued in self.streams.remove(id) {
+            if self.manual_acks {
+                self.abandon(queued.claim);
+            } else {
+                self.settle(now, queued.claim);
+            }
+        }
+        if let StreamId::Subscriber(id) = id {
+            self.subscribing.remove(&id);
+            self.client.drop_subscriber(now, id, self.unsubscribe_on_drop);
+        }
+    }
+
+    /// A new stream gets what it is for of what came before there was any.
+    pub(crate) fn claim(&mut self, id: StreamId) {
+        for delivery in self.unclaimed.take() {
+            let targets = self.streams.targets(&self.client, &delivery.message);
+            if targets.contains(&id) {
+                let Delivery { message, dup, ack } = delivery;
+                let packet_id = ack.as_ref().map(Ack::packet_id);
+                let queued = Queued { message, dup, packet_id, claim: ack.map(Claim::Sole) };
+                self.wakers.extend(self.streams.push(id, queued));
+            } else {
+                self.unclaimed.push(delivery);
+            }
+            self.streams.recycle(targets);
+        }
+    }
+
+    /// The application takes messages: it has all the streams that it wants.
+    pub(crate) fn begin_taking(&mut self, now: Instant) {
+        for ack in self.unclaimed.end() {
+            // It carries a plain 0x00, which is always allowed.
+            let _ = self.client.ack(now, ack);
+        }
+    }
+
+    /// Hands on what the client tells. Messages stop at the first one whose stream is full, the rest goes on.
+    pub(crate) fn pump(&mut self, now: Instant) {
+        loop {
+            if let Some(delivery) = self.stalled.take() {
+                self.stalled = self.deliver(now, *delivery).map(Box::new);
+                self.client.hold(self.stalled.is_some());
+            }
+            match self.client.poll_event(now) {
+                Some(Event::Message(delivery)) => {
+                    self.stalled = self.deliver(now, delivery).map(Box::new);
+                    self.client.hold(self.stalled.is_some());
+                }
+                Some(event) => self.dispatch(event),
+                None => return,
+            }
+        }
+    }
+
+    /// Puts a message into the streams it is for; gives it back if one of them is full.
+    fn deliver(&mut self, now: Instant, delivery: Delivery) -> Option<Delivery> {
+        let targets = self.streams.targets(&self.client, &delivery.message);
+        let may_grow = self.awaiting_server > 0 || self.client.is_ending() || self.client.stop_reason().is_some();
+        if let [id] = targets[..] {
+            self.streams.recycle(targets);
+            match self.streams.offer(id, may_grow, delivery) {
+                Offered::Taken(waker) => self.wakers.extend(waker),
+                Offered::Full(delivery) => return Some(delivery),
+                Offered::TooMuch => self.tell(ConnectionEvent::Dropped { messages: 1 }),
+            }
+            return None;
+        }
+        if !may_grow && targets.iter().any(|id| self.streams.is_full(*id)) {
+            self.streams.recycle(targets);
+            return Some(delivery);
+        }
+        if targets.is_empty() && self.unclaimed.wants(&delivery) {
+            self.streams.recycle(targets);
+            if !may_grow && self.unclaimed.is_full() {
+                return Some(delivery);
+            }
+            self.unclaimed.push(delivery);
+            return None;
+        }
+        let Delivery { message, dup, ack } = delivery;
+        let packet_id = ack.as_ref().map(Ack::packet_id);
+        let mut claims = self.streams.claims(ack, targets.len());
+        // MQTT-4.5.0-2: also what nobody wants is acknowledged.
+        self.settle(now, claims.unwanted.take().map(Claim::Sole));
+        let mut dropped = 0;
+        let (last, others) = match targets.split_last() {
+            Some((last, others)) => (Some(last), others),
+            None => (None, &[][..]),
+        };
+        let is_dispensable = message.qos == QoS::AtMostOnce;
+        let mut put = |id: StreamId, message: Message| {
+            let claim = claims.each.next().flatten();
+            if is_dispensable && self.streams.is_overflowing(id) {
+                dropped += 1;
+            } else {
+                let queued = Queued { message, dup, packet_id, claim };
+                self.wakers.extend(self.streams.push(id, queued));
+            }
+        };
+        others.iter().for_each(|id| put(*id, message.clone()));
+        if let Some(id) = last {
+            put(*id, message);
+        }
+        self.streams.recycle(targets);
+        if dropped > 0 {
+            self.tell(ConnectionEvent::Dropped { messages: dropped });
+        }
+        None
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Connected(connack) => {
+                self.unclaimed.connected(&connack);
+                if self.first.is_none() {
+                    self.first = Some(Ok(connack.clone()));
+                    self.wakers.append(&mut self.lobby);
+                }
+                self.tell(ConnectionEvent::Connected(connack));
+            }
+            Event::Disconnected { reason, retry_in } => self.tell(ConnectionEvent::Disconnected { reason, retry_in }),
+            Event::Auth(auth) => self.tell(ConnectionEvent::Auth(auth)),
+            // `pump` has taken these.
+            Event::Message(_) => {}
+            Event::Accepted(id) if self.has_store => self.unstored.push(id),
+            Event::Accepted(id) => self.accepted(id),
+            Event::Published { id, result } => {
+                self.wakers.extend(self.outcomes.ended(id, result));
+            }
+            Event::Subscribed { id, result } => {
+                if let Some(slot) = self.subscribing.get_mut(&id) {
+                    slot.result = Some(result);
+                    self.wakers.extend(slot.waker.take());
+                }
+            }
+            Event::SubscriptionEnded { id, refused } => self.subscription_ended(id, refused),
+            Event::Unsubscribed { id, result } => {
+                if let Some(slot) = self.unsubscribing.get_mut(&id) {
+                    slot.result = Some(result);
+                    self.wakers.extend(slot.waker.take());
+                }
+            }
+            Event::Stopped(reason) => {
+                self.outcomes.close();
+                self.first.get_or_insert(Err(reason.clone()));
+                self.stopped = Some(Box::new(reason));
+                self.wakers.append(&mut self.lobby);
+                self.wakers.extend(self.streams.end_all());
+                self.wakers.extend(self.log.end());
+            }
+        }
+    }
+
+    /// How a message has ended, if it has.
+    pub(crate) fn outcome(&mut self, page: &Page, id: MessageId) -> Option<Outcome> {
+        page.outcome(id).or_else(|| (!self.client.is_pending(id)).then(|| Ok(Acknowledgement::plain())))
+    }
+
+    /// Whether a message is in the queue or beyond, and stored if there is a store: well, or not at all.
+    pub(crate) fn acceptance(&mut self, page: &Page, id: MessageId) -> Option<Outcome> {
+        let is_accepted = || !self.client.is_waiting(id) && !self.unstored.contains(&id) && !self.storing.contains(&id);
+        page.outcome(id).or_else(|| is_accepted().then(|| Ok(Acknowledgement::plain())))
+    }
+
+    /// Wakes `waker` when the message is accepted or has ended.
+    pub(crate) fn wait_for(&mut self, id: MessageId, waker: &Waker) {
+        self.client.watch(id);
+        self.outcomes.wait(id, waker);
+    }
+
+    /// Undoes [`wait_for`](Self::wait_for).
+    pub(crate) fn wait_no_more(&mut self, id: MessageId) {
+        self.client.unwatch(id);
+        self.outcomes.forget(id);
+    }
+
+    /// Whether a message that was just published needs no more waiting to be accepted.
+    pub(crate) fn is_accepted(&mut self, id: MessageId, qos: QoS) -> bool {
+        let is_queued = !self.client.is_waiting(id);
+        let is_to_be_stored = self.has_store && qos != QoS::AtMostOnce;
+        if is_queued && is_to_be_stored {
+            self.unstored.push(id);
+        }
+        is_queued && !is_to_be_stored
+    }
+
+    pub(super) fn accepted(&mut self, id: MessageId) {
+        self.wakers.extend(self.outcomes.forget(id));
+    }
+
+    fn subscription_ended(&mut self, id: SubscriberId, refused: Option<ReasonCode>) {
+        if let Some(slot) = self.subscribing.get_mut(&id) {
+            slot.result.get_or_insert(Err(Error::Unsubscribed));
+            self.wakers.extend(slot.waker.take());
+        }
+        self.wakers.extend(self.streams.end(StreamId::Subscriber(id)));
+        if let Some(reason) = refused {
+            self.tell(ConnectionEvent::SubscriptionLost { reason });
+        }
+    }
+
+    fn tell(&mut self, event: ConnectionEvent) {
+        self.wakers.extend(self.log.push(event));
+    }
+
+    pub(super) fn demand(&mut self) -> Demand {
+        Demand {
+            open: self.client.wants_open(),
+            read: self.client.wants_input(),
+            write: self.client.wants_output(),
+            close: self.client.wants_close(),
+            done: self.client.is_done(),
+            store: self.client.has_changes(),
+            timeout: self.client.poll_timeout(),
+        }
+    }
+}
