@@ -109,8 +109,8 @@ impl Future for Subscribing {
 /// The stream of one subscribe call's messages.
 ///
 /// Taking a QoS 1 or 2 message out of it acknowledges the message, unless [`manual_acks`](crate::Options::manual_acks) is on.
-/// It holds a [limited](crate::Options::stream_limit) number of messages; whoever does not take them makes the client stop
-/// reading. Dropping it unsubscribes (see [`unsubscribe_on_drop`](crate::Options::unsubscribe_on_drop)) and acknowledges what
+/// It holds a [limited](crate::Options::stream_limit) number of messages (of QoS 0 at most twice as many, as they are handed over
+/// many at a time); whoever does not take them makes the client stop reading. Dropping it unsubscribes (see [`unsubscribe_on_drop`](crate::Options::unsubscribe_on_drop)) and acknowledges what
 /// was not taken, but with manual acknowledgements.
 #[derive(Debug)]
 pub struct Subscriber {
