@@ -60,7 +60,8 @@ impl Client {
         let tokens: Vec<_> = tokens.collect();
         let first = oldest.and_then(|oldest| oldest.checked_sub(tokens.len() as u64 + 1)).unwrap_or(client.last_id);
         client.last_id = client.last_id.max(first + tokens.len() as u64);
-        let mut flights: Vec<_> = (first + 1..).zip(tokens).map(|(id, (token, expires))| (token, id, expires)).collect();
+        let mut flights: Vec<_> =
+            (first + 1..).zip(tokens).map(|(id, (token, expires))| (token, id, expires)).collect();
         flights.sort_unstable_by_key(|(token, ..)| *token);
         for (token, id, expires) in flights {
             client.in_flight.push(token, MessageId(id), expires);
