@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
 
 use bytes::{Bytes, BytesMut};
-use mqtt_proto::{FixedHeader, Packet, Publish, QoS, Version};
+use mqtt_proto::{FixedHeader, Packet, PacketType, Publish, QoS, Version};
 
 /// Decodes one frame of 3.1.1 or 5.0, which the first byte chooses, with our decoder and with theirs. The law: all come to
 /// the same verdict, and in a PUBLISH to the same topic, payload, quality of service and identifier; or `differences.tsv`
@@ -45,13 +45,11 @@ pub fn differences(input: &[u8]) -> Vec<Difference> {
     let Ok(Some(header)) = FixedHeader::parse(stream) else { return Vec::new() };
     let Some(frame) = stream.get(..header.frame_len()) else { return Vec::new() };
     let version = if choice & 1 == 0 { Version::V311 } else { Version::V5 };
-    let ours = Packet::decode(version, Bytes::copy_from_slice(frame));
-    if let Ok(Packet::Connect(connect)) = &ours {
-        if connect.version != version {
-            // It says its own version, and theirs only speak the one.
-            return Vec::new();
-        }
+    if says_another_version(frame, header, version) {
+        // Ours goes by what it says, and theirs only speak the one.
+        return Vec::new();
     }
+    let ours = Packet::decode(version, Bytes::copy_from_slice(frame));
     let theirs: &[(&str, Theirs)] = match version {
         Version::V5 => &[("mqtt5-protocol", mqtt5_protocol), ("mqttbytes::v5", mqttbytes_v5)],
         Version::V31 | Version::V311 => &[("mqttbytes::v4", mqttbytes_v4), ("mqttrs", mqttrs)],
@@ -69,6 +67,20 @@ pub fn differences(input: &[u8]) -> Vec<Difference> {
         found.push(Difference { decoder, it, what });
     }
     found
+}
+
+/// Whether this is a CONNECT that begins with the name and the level of a version, and not of this one.
+fn says_another_version(frame: &[u8], header: FixedHeader, version: Version) -> bool {
+    const SAID: [(&[u8], Version); 4] = [
+        (b"\0\x06MQIsdp\x03", Version::V31),
+        // Of a bridge.
+        (b"\0\x06MQIsdp\x83", Version::V31),
+        (b"\0\x04MQTT\x04", Version::V311),
+        (b"\0\x04MQTT\x05", Version::V5),
+    ];
+    let body = &frame[header.header_len()..];
+    header.packet_type() == PacketType::Connect
+        && SAID.iter().any(|(said, other)| *other != version && body.starts_with(said))
 }
 
 /// Decodes a whole frame: a PUBLISH without its properties, or nothing that is compared; or the name of an error.

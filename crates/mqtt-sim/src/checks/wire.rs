@@ -84,6 +84,11 @@ impl Wire {
         self.sent_before.clear();
     }
 
+    /// Whether PINGREQ is within the peer's Maximum Packet Size.
+    pub(super) fn takes_ping(&self) -> bool {
+        self.peer.maximum_packet_size >= 2
+    }
+
     /// A frame has been taken by the machine.
     pub(super) fn came(&mut self, frame: &[u8], now: Instant) {
         self.last_in = now;
