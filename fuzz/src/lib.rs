@@ -201,6 +201,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use mqtt_proto::{FixedHeader, PacketType, Version};
+
     use super::{differences, explanations};
 
     /// The inputs of every target that begin with a version and go on with a frame.
@@ -210,16 +212,28 @@ mod tests {
         files.into_iter().flatten().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
     }
 
+    fn level_of_connect(input: &mut [u8]) -> Option<&mut u8> {
+        let header = FixedHeader::parse(input.get(1..)?).ok()??;
+        let (_, body) = input.split_at_mut_checked(1 + header.header_len())?;
+        let is_connect = header.packet_type() == PacketType::Connect && body.starts_with(b"\0\x04MQTT");
+        body.get_mut(6).filter(|_| is_connect)
+    }
+
     #[test]
     fn every_difference_is_explained_and_every_explanation_is_shown() {
         let mut shown = BTreeSet::new();
         for mut input in inputs() {
-            // In either version, whichever it was meant for.
-            for version in 0..2 {
+            // In either version, whichever it was meant for; a CONNECT says so, too.
+            for (choice, version) in [Version::V311, Version::V5].into_iter().enumerate() {
                 if let Some(first) = input.first_mut() {
-                    *first = version;
+                    *first = choice as u8;
                 }
                 shown.extend(differences(&input).iter().map(|difference| difference.key()));
+                let mut with_level = input.clone();
+                if let Some(level) = level_of_connect(&mut with_level) {
+                    *level = version.level();
+                    shown.extend(differences(&with_level).iter().map(|difference| difference.key()));
+                }
             }
         }
         let explained: BTreeSet<String> = explanations().keys().cloned().collect();

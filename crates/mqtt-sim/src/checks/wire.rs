@@ -27,6 +27,8 @@ pub(super) struct Wire {
     outstanding: BTreeMap<PacketId, Awaits>,
     /// Sent on an earlier connection and not answered.
     sent_before: BTreeSet<PacketId>,
+    /// QoS and RETAIN of the last message under each identifier.
+    messages: BTreeMap<PacketId, (QoS, bool)>,
     /// The peer's PUBRECs for identifiers that we know nothing of.
     strays: BTreeSet<PacketId>,
     dues: VecDeque<(PacketId, QoS)>,
@@ -64,6 +66,7 @@ impl Wire {
             peer: Limits::UNLIMITED,
             outstanding: BTreeMap::new(),
             sent_before: BTreeSet::new(),
+            messages: BTreeMap::new(),
             strays: BTreeSet::new(),
             dues: VecDeque::new(),
             aliases: BTreeMap::new(),
@@ -76,7 +79,11 @@ impl Wire {
     pub(super) fn next(&self, now: Instant) -> Self {
         let is_message = |awaits: &Awaits| matches!(awaits, Awaits::PubAck | Awaits::PubRec);
         let sent = self.outstanding.iter().filter(|(_, awaits)| is_message(awaits)).map(|(id, _)| *id);
-        Self { sent_before: self.sent_before.iter().copied().chain(sent).collect(), ..Self::new(self.is_client, now) }
+        Self {
+            sent_before: self.sent_before.iter().copied().chain(sent).collect(),
+            messages: self.messages.clone(),
+            ..Self::new(self.is_client, now)
+        }
     }
 
     /// The session's unfinished messages are void.
@@ -250,12 +257,20 @@ impl Wire {
             }
         }
         let Some(id) = packet_id else { return };
-        let was_sent = self.sent_before.remove(&id);
+        let was_sent = self.sent_before.remove(&id) && !self.may_be_given_up(id);
+        self.messages.insert(id, (message.qos, message.retain));
         // A 3.1 server cannot say that it forgot the session, so a fresh message may look like an old one to this reader.
         assert!(dup || !was_sent || self.version == Some(Version::V31), "sent before, and without DUP");
         let awaits = if message.qos == QoS::AtLeastOnce { Awaits::PubAck } else { Awaits::PubRec };
         self.outstand(id, awaits);
         self.check_window();
+    }
+
+    /// Whether the message that was sent under this identifier may be one that this connection's limits do not allow. It is
+    /// treated as sent (MQTT-3.1.2-25), and at QoS 1 its identifier is free at once.
+    fn may_be_given_up(&self, id: PacketId) -> bool {
+        let is_limited = |retain| self.peer.maximum_packet_size < u32::MAX || (retain && !self.peer.retain_available);
+        self.messages.get(&id).is_some_and(|(qos, retain)| *qos == QoS::AtLeastOnce && is_limited(*retain))
     }
 
     fn outstand(&mut self, id: PacketId, awaits: Awaits) {
