@@ -1,7 +1,7 @@
 //! async-std is discontinued upstream, and its authors say to use smol: prefer `mqtt-smol` to this client, which is the same.
 //!
 //! ```
-#![doc = include_str!("../examples/smallest.rs")]
+#![doc = include_str!("../examples/smallest_async_std.rs")]
 //! ```
 //!
 //! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. What is here is the part

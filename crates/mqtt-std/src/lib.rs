@@ -1,7 +1,7 @@
 //! MQTT 3.1, 3.1.1 and 5.0 for blocking programs: a client that reconnects, queues and never loses what it promised to keep.
 //!
 //! ```
-#![doc = include_str!("../examples/smallest.rs")]
+#![doc = include_str!("../examples/smallest_std.rs")]
 //! ```
 //!
 //! Everything that an application needs is re-exported from [`mqtt_client`]; start at [`Handle`]. Every future in it has
