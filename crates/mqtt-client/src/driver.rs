@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use event_listener::EventListener;
-use mqtt_proto::Outbox;
+use mqtt_proto::{FixedHeader, Outbox};
 
 use crate::handle::inner::Demand;
 use crate::handle::shared::Shared;
@@ -98,6 +98,18 @@ impl Driver {
         self.shared.drive(|inner, now| inner.client.handle_error(now, error));
     }
 
+    /// How many bytes to read next, at most, behind the `input` that is left over: 32 KiB, or what a large packet at its front
+    /// lacks. Its message then is alone in its buffer, which goes with it and comes back with it. Never more than 7 times what
+    /// has arrived: nothing is reserved for what a server only announces.
+    #[must_use]
+    pub fn read_size(input: &[u8]) -> usize {
+        let lacking = match FixedHeader::parse(input) {
+            Ok(Some(header)) => header.frame_len().saturating_sub(input.len()),
+            Ok(None) | Err(_) => 0,
+        };
+        lacking.min(input.len().saturating_mul(GROWTH)).max(READ_AT_ONCE)
+    }
+
     /// Whether input would be taken. While not, do not read: the transport then slows the server down.
     #[must_use]
     pub fn wants_input(&self) -> bool {
@@ -182,6 +194,12 @@ pub struct Turn {
     pub deadline: Option<Instant>,
 }
 
+/// Bytes read at a time, but for large packets.
+const READ_AT_ONCE: usize = 32 << 10;
+
+/// How many times its length the buffer of an unfinished packet grows by at a time.
+const GROWTH: usize = 7;
+
 impl Drop for Driver {
     fn drop(&mut self) {
         self.shared.drive(|inner, now| {
@@ -189,5 +207,29 @@ impl Drop for Driver {
                 inner.client.abort(now, Error::DriverGone);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The beginning of a PUBLISH of 1 MiB and 4 bytes.
+    fn beginning(len: usize) -> Vec<u8> {
+        let mut packet = vec![0x30, 0x80, 0x80, 0x40];
+        packet.resize(len, 0);
+        packet
+    }
+
+    #[test]
+    fn a_large_packet_is_read_to_its_end_and_no_further() {
+        assert_eq!(Driver::read_size(&beginning(512 << 10)), (512 << 10) + 4);
+        assert_eq!(Driver::read_size(&beginning(1 << 20)), READ_AT_ONCE);
+    }
+
+    #[test]
+    fn what_is_only_announced_reserves_nothing() {
+        assert_eq!(Driver::read_size(&beginning(4)), READ_AT_ONCE);
+        assert_eq!(Driver::read_size(&beginning(32 << 10)), 7 * (32 << 10));
     }
 }

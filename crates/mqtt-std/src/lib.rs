@@ -159,13 +159,27 @@ fn read(driver: &Driver, stream: &impl Stream) {
     let mut chunk = vec![0; CHUNK];
     loop {
         wait(driver, |driver| wants_read(driver, &mut input));
-        match stream.read(&mut chunk) {
+        match read_once(stream, &mut input, &mut chunk) {
             Ok(0) => return driver.handle_eof(),
-            Ok(len) => input.extend_from_slice(&chunk[..len]),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return driver.handle_error(&error),
         }
     }
+}
+
+/// Reads once to the end of `input`: by way of `chunk`, but for a large packet.
+fn read_once(stream: &impl Stream, input: &mut BytesMut, chunk: &mut [u8]) -> io::Result<usize> {
+    let size = Driver::read_size(input);
+    if size <= chunk.len() {
+        return stream.read(chunk).inspect(|len| input.extend_from_slice(&chunk[..*len]));
+    }
+    let before = input.len();
+    input.reserve(size);
+    input.resize(before + size.min(READ_IN_PLACE), 0);
+    let result = stream.read(&mut input[before..]);
+    input.truncate(before + *result.as_ref().unwrap_or(&0));
+    result
 }
 
 /// Writes all that there is, until the client wants no more. It copies out of the outbox first, and so holds no lock while
@@ -308,6 +322,8 @@ impl<S> Dialling<S> {
 
 /// Bytes read or written at a time.
 const CHUNK: usize = 64 * 1024;
+/// Bytes read at a time of a large packet, straight to where they stay: so many are zeroed first.
+const READ_IN_PLACE: usize = 256 * 1024;
 /// How often a blocked write looks at the clock.
 const TICK: Duration = Duration::from_millis(250);
 /// How long the server may take to close its side after us.

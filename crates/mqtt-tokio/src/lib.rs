@@ -14,9 +14,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 pub use mqtt_client::*;
@@ -142,25 +143,10 @@ async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>)
 async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
     let mut input = BytesMut::new();
     let mut timer = pin!(None);
-    poll_fn(|cx| {
-        // What was not ready is not asked again before it wakes us.
-        let (mut may_write, mut may_read) = (true, true);
-        loop {
-            let turn = driver.turn(cx.waker());
-            let is_written = turn.write && may_write && write(driver, &mut stream, cx).is_ready();
-            may_write = is_written || !turn.write;
-            if turn.close && may_write {
-                return Poll::Ready(());
-            }
-            // Tokio's budget lets other tasks run: reading is not ready for ever.
-            let is_read = turn.read && may_read && read(driver, &mut stream, &mut input, cx).is_ready();
-            may_read = is_read || !turn.read && may_read;
-            if !is_written && !is_read && !is_due(timer.as_mut(), turn.deadline, cx) {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await;
+    while poll_fn(|cx| transfer_some(driver, &mut stream, &mut input, timer.as_mut(), cx)).await {
+        // Now those who wait for messages: what they have done with is room for the next ones, and still in the cache.
+        yield_now().await;
+    }
     // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
     let end = async {
         while stream.shutdown().await.is_ok() && stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
@@ -171,14 +157,48 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     let _ = Box::pin(timeout(LINGER, end)).await;
 }
 
-/// Reads once and hands on what there is. Ready if anything has changed.
-fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<()> {
+/// Moves bytes until there is nothing to do, or others should have their turn: then `true`, and `false` at the end.
+fn transfer_some<S: AsyncRead + AsyncWrite + Unpin>(
+    driver: &Driver,
+    stream: &mut S,
+    input: &mut BytesMut,
+    mut timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<bool> {
+    // What was not ready is not asked again before it wakes us.
+    let (mut may_write, mut may_read) = (true, true);
+    let mut bytes_read = 0;
+    while bytes_read < READ_BOUND {
+        let turn = driver.turn(cx.waker());
+        let is_written = turn.write && may_write && write(driver, stream, cx).is_ready();
+        may_write = is_written || !turn.write;
+        if turn.close && may_write {
+            return Poll::Ready(false);
+        }
+        let read = if turn.read && may_read { read(driver, stream, input, cx) } else { Poll::Pending };
+        may_read = read.is_ready() || !turn.read && may_read;
+        match read {
+            Poll::Ready(count) => bytes_read += count,
+            Poll::Pending if !is_written && !is_due(timer.as_mut(), turn.deadline, cx) => return Poll::Pending,
+            Poll::Pending => {}
+        }
+    }
+    Poll::Ready(true)
+}
+
+/// Reads once and hands on what there is. Ready if anything has changed; says how many bytes were read.
+fn read<S: AsyncRead + Unpin>(
+    driver: &Driver,
+    stream: &mut S,
+    input: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<usize> {
     let before = input.len();
     if before > 0 {
         driver.handle_input(input); // what was left when the client took no more
     }
     if input.len() < before {
-        return Poll::Ready(());
+        return Poll::Ready(0);
     }
     let count = if before == 0 {
         // Into a buffer that is nobody's, so that a connection that waits owns none.
@@ -188,19 +208,19 @@ fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut Bytes
         input.extend_from_slice(space.filled());
         result.map(|()| input.len())
     } else {
-        // The rest of a packet. Grown by what has arrived, never by what the peer says is coming.
-        input.reserve(input.len().clamp(READ_AT_ONCE, READ_BOUND));
-        ready!(pin!(stream.read_buf(input)).poll(cx))
+        let size = Driver::read_size(input);
+        input.reserve(size);
+        ready!(pin!(stream.read_buf(&mut (&mut *input).limit(size))).poll(cx))
     };
-    match count {
+    match &count {
         Ok(0) => driver.handle_eof(),
         Ok(1..) => driver.handle_input(input),
-        Err(error) => driver.handle_error(&error),
+        Err(error) => driver.handle_error(error),
     }
     if input.is_empty() {
         *input = BytesMut::new();
     }
-    Poll::Ready(())
+    Poll::Ready(count.unwrap_or(0))
 }
 
 /// Writes all that there is. Ready when there is no more, or it cannot be written.
@@ -247,7 +267,7 @@ async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
 /// Bytes read at a time.
 const READ_AT_ONCE: usize = 32 << 10;
 
-/// Bytes read at a time of a packet that is larger.
+/// Bytes read before other tasks run.
 const READ_BOUND: usize = 256 << 10;
 
 /// How long the server may take to close its side after us.
