@@ -109,6 +109,7 @@ impl Wire {
                 let properties = connect.properties();
                 self.limit(properties.receive_maximum(), properties.maximum_packet_size());
                 self.peer.topic_alias_maximum = properties.topic_alias_maximum().unwrap_or(0);
+                self.give_up();
             }
             Packet::ConnAck(connack) if self.phase == Phase::Handshake => {
                 let properties = connack.properties();
@@ -119,6 +120,7 @@ impl Wire {
                 if !connack.session_present {
                     self.forget();
                 }
+                self.give_up();
                 self.phase = Phase::Open;
             }
             Packet::Publish(Publish { packet_id: Some(id), message, .. }) => self.dues.push_back((id, message.qos)),
@@ -142,6 +144,16 @@ impl Wire {
             Packet::UnsubAck(unsuback) => self.answered(unsuback.packet_id, Awaits::Request),
             _ => {}
         }
+    }
+
+    /// A message that this connection's limits do not allow is treated as sent (MQTT-3.1.2-25), and at QoS 1 its identifier is
+    /// free at once. How large it would be is not known here, so any limit of size counts.
+    fn give_up(&mut self) {
+        let Limits { maximum_qos, maximum_packet_size, retain_available, .. } = self.peer;
+        let is_limited = maximum_qos == QoS::AtMostOnce || maximum_packet_size < u32::MAX;
+        let is_given_up =
+            |(qos, retain): &(QoS, bool)| *qos == QoS::AtLeastOnce && (is_limited || (*retain && !retain_available));
+        self.sent_before.retain(|id| !self.messages.get(id).is_some_and(is_given_up));
     }
 
     fn limit(
@@ -228,7 +240,7 @@ impl Wire {
                 if !self.strays.remove(&ack.packet_id) {
                     let awaits = *self.outstanding.entry(ack.packet_id).or_insert(Awaits::PubComp);
                     assert_eq!(awaits, Awaits::PubComp, "PUBREL for {}", ack.packet_id);
-                    self.check_window();
+                    // The window holds back PUBLISH alone (MQTT-3.3.4-8): after a resumption there may be more of these.
                 }
             }
             Packet::PubComp(_) => {}
@@ -257,20 +269,13 @@ impl Wire {
             }
         }
         let Some(id) = packet_id else { return };
-        let was_sent = self.sent_before.remove(&id) && !self.may_be_given_up(id);
+        let was_sent = self.sent_before.remove(&id);
         self.messages.insert(id, (message.qos, message.retain));
         // A 3.1 server cannot say that it forgot the session, so a fresh message may look like an old one to this reader.
         assert!(dup || !was_sent || self.version == Some(Version::V31), "sent before, and without DUP");
         let awaits = if message.qos == QoS::AtLeastOnce { Awaits::PubAck } else { Awaits::PubRec };
         self.outstand(id, awaits);
         self.check_window();
-    }
-
-    /// Whether the message that was sent under this identifier may be one that this connection's limits do not allow. It is
-    /// treated as sent (MQTT-3.1.2-25), and at QoS 1 its identifier is free at once.
-    fn may_be_given_up(&self, id: PacketId) -> bool {
-        let is_limited = |retain| self.peer.maximum_packet_size < u32::MAX || (retain && !self.peer.retain_available);
-        self.messages.get(&id).is_some_and(|(qos, retain)| *qos == QoS::AtLeastOnce && is_limited(*retain))
     }
 
     fn outstand(&mut self, id: PacketId, awaits: Awaits) {
