@@ -97,6 +97,7 @@ mod property;
 mod read;
 mod reason;
 mod rules;
+mod seldom;
 mod session;
 mod storage;
 mod text;

@@ -1,8 +1,8 @@
 //! What outlives a connection: unfinished messages of both directions (5.0 §4.1).
 
-use alloc::collections::VecDeque;
 use core::fmt;
 
+use crate::seldom::SeldomQueue;
 use crate::{Instant, Message, PacketId, QoS, ReasonCode, Text};
 
 pub(crate) mod incoming;
@@ -115,7 +115,7 @@ pub struct Session {
     pub(crate) connections: u32,
     /// Whether changes are kept for [`poll_change`](Self::poll_change).
     pub(crate) journal: bool,
-    changes: VecDeque<Change>,
+    changes: SeldomQueue<Change>,
 }
 
 impl Session {
@@ -259,6 +259,13 @@ impl Session {
     /// them: forgotten, it is sent once more under its id, and the peer knows it.
     pub(crate) fn must_be_stored(&self) -> bool {
         self.changes.iter().any(|change| !matches!(change, Change::Finished { .. }))
+    }
+
+    /// Gives back the room of what is empty.
+    pub(crate) fn shrink(&mut self) {
+        self.outgoing.shrink();
+        self.incoming.shrink();
+        self.changes.shrink();
     }
 
     pub(crate) fn next_token(&mut self) -> Token {

@@ -1,13 +1,19 @@
 //! Enhanced authentication and re-authentication (5.0 §4.12): whose turn it is.
 
+use alloc::boxed::Box;
+
 use crate::{Auth, PacketType, PropertyId, PropertyValue, ProtocolError, ReasonCode, Text};
 
 use super::{CommandError, Connection, Phase, Role, Timer, rules};
 
+/// Nothing without an Authentication Method, which is rare: hence the box.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Authentication {
+pub(crate) struct Authentication(Option<Box<Exchange>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Exchange {
     /// The Authentication Method of CONNECT, which every AUTH repeats.
-    method: Option<Text>,
+    method: Text,
     turn: Turn,
 }
 
@@ -24,27 +30,35 @@ enum Turn {
 
 impl Authentication {
     pub(crate) fn new(method: Option<Text>) -> Self {
-        Self { method, turn: Turn::Nobodys }
+        Self(method.map(|method| Box::new(Exchange { method, turn: Turn::Nobodys })))
     }
 
     pub(crate) fn method(&self) -> Option<&Text> {
-        self.method.as_ref()
+        self.0.as_ref().map(|exchange| &exchange.method)
     }
 
     pub(crate) fn is_peers_turn(&self) -> bool {
-        self.turn == Turn::Peers
+        self.turn() == Turn::Peers
+    }
+
+    fn turn(&self) -> Turn {
+        self.0.as_ref().map_or(Turn::Nobodys, |exchange| exchange.turn)
+    }
+
+    fn set_turn(&mut self, turn: Turn) {
+        if let Some(exchange) = &mut self.0 {
+            exchange.turn = turn;
+        }
     }
 
     /// CONNECT is out (client) or in (server).
     pub(crate) fn begin(&mut self, is_client: bool) {
-        if self.method.is_some() {
-            self.turn = if is_client { Turn::Peers } else { Turn::Ours };
-        }
+        self.set_turn(if is_client { Turn::Peers } else { Turn::Ours });
     }
 
     /// CONNACK ends the first exchange.
     pub(crate) fn finish(&mut self) {
-        self.turn = Turn::Nobodys;
+        self.set_turn(Turn::Nobodys);
     }
 }
 
@@ -70,7 +84,7 @@ impl<R: Role> Connection<R> {
             ));
         };
         let open = self.phase == Phase::Open;
-        let turn = match (R::IS_CLIENT, self.authentication.turn, auth.reason) {
+        let turn = match (R::IS_CLIENT, self.authentication.turn(), auth.reason) {
             (_, Turn::Ours, ReasonCode::CONTINUE_AUTHENTICATION) => Turn::Peers,
             (true, Turn::Nobodys, ReasonCode::REAUTHENTICATE) => Turn::Peers,
             (false, Turn::Ours, ReasonCode::SUCCESS) if open => Turn::Nobodys,
@@ -84,7 +98,7 @@ impl<R: Role> Connection<R> {
             auth.properties.set(PropertyId::AuthenticationMethod, PropertyValue::Text(method));
         }
         self.send_control(auth)?;
-        self.authentication.turn = turn;
+        self.authentication.set_turn(turn);
         if !open {
             self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
         }
@@ -102,7 +116,7 @@ impl<R: Role> Connection<R> {
             return Err(self.broke(PacketType::Auth, "reason code", &rules::AUTH_REASON));
         }
         let open = self.phase == Phase::Open;
-        self.authentication.turn = match (R::IS_CLIENT, self.authentication.turn, auth.reason) {
+        let turn = match (R::IS_CLIENT, self.authentication.turn(), auth.reason) {
             (_, Turn::Peers, ReasonCode::CONTINUE_AUTHENTICATION) => Turn::Ours,
             (true, Turn::Peers, ReasonCode::SUCCESS) if open => Turn::Nobodys,
             (false, Turn::Nobodys, ReasonCode::REAUTHENTICATE) => Turn::Ours,
@@ -110,6 +124,7 @@ impl<R: Role> Connection<R> {
                 return Err(self.broke(PacketType::Auth, "reason code", &rules::AUTH_OUT_OF_TURN));
             }
         };
+        self.authentication.set_turn(turn);
         if !open {
             // The client waits for the server anew; the server's application takes the time it needs.
             if R::IS_CLIENT {

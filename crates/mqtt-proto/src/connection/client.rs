@@ -1,5 +1,6 @@
 //! What only a client does: CONNECT, requests, PINGREQ.
 
+use alloc::sync::Arc;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::session::outgoing::State;
@@ -19,7 +20,7 @@ impl Connection<Client> {
     /// Begins a connection over a fresh transport: CONNECT is in the outbox.
     ///
     /// The limits of `config` are announced where `connect` does not name them, and `session` is what an earlier connection
-    /// left ([`into_session`](Self::into_session)), or [`Session::new`].
+    /// left ([`into_session`](Self::into_session)), or [`Session::new`]. Connections that are alike can share one `Arc<Config>`.
     ///
     /// # Errors
     ///
@@ -28,8 +29,17 @@ impl Connection<Client> {
     /// (MQTT-3.1.3-7). The session is given back.
     pub fn connect(
         now: Instant,
+        connect: Connect,
+        config: impl Into<Arc<Config>>,
+        session: Session,
+    ) -> Result<Self, Rejected<Session>> {
+        Self::begin(now, connect, config.into(), session)
+    }
+
+    fn begin(
+        now: Instant,
         mut connect: Connect,
-        config: Config,
+        config: Arc<Config>,
         session: Session,
     ) -> Result<Self, Rejected<Session>> {
         if let Err(error) = check_identifier(&connect) {
@@ -150,7 +160,7 @@ impl Connection<Client> {
         }
         self.session.exists = true;
         self.arm_client_keep_alive();
-        self.tell(ClientEvent::Connected(connack));
+        self.tell_first(ClientEvent::Connected(connack));
         if is_resumed {
             self.resend();
         } else {

@@ -56,6 +56,13 @@ impl Dues {
         self.first + self.queue.len() as u64
     }
 
+    /// Gives back the room of an empty queue.
+    pub(crate) fn shrink(&mut self) {
+        if self.queue.is_empty() && self.queue.capacity() > 0 {
+            self.queue = VecDeque::new();
+        }
+    }
+
     fn get_mut(&mut self, number: u64) -> Option<&mut Due> {
         let index = number.checked_sub(self.first)?;
         self.queue.get_mut(usize::try_from(index).ok()?)

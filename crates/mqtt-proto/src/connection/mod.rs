@@ -8,6 +8,7 @@
 //! [`Session`](crate::Session), which moves in and out.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::session::{Change, Session};
@@ -90,7 +91,7 @@ pub(crate) enum Phase {
 /// After [`Closed`](ClientEvent::Closed), write what is left in the outbox (a DISCONNECT), then close the transport.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Connection<R: Role> {
-    config: Config,
+    config: Arc<Config>,
     version: Version,
     phase: Phase,
     /// The latest moment heard of.
@@ -218,12 +219,14 @@ impl<R: Role> Connection<R> {
     }
 
     /// Gives back the room of queues and buffers that hold nothing: for a connection that may be idle for long. (It does so
-    /// itself when it sends PINGREQ.) They grow again as they are used.
+    /// itself when it sends PINGREQ or answers one.) They grow again as they are used.
     pub fn shrink(&mut self) {
-        if self.events.is_empty() {
+        if self.events.is_empty() && self.events.capacity() > 0 {
             self.events = VecDeque::new();
         }
         self.outbox.shrink();
+        self.dues.shrink();
+        self.session.shrink();
     }
 
     /// The version in use; on a server before CONNECT, 5.0.
@@ -321,7 +324,7 @@ impl<R: Role> Connection<R> {
         Ok(())
     }
 
-    fn new(now: Instant, config: Config, version: Version, phase: Phase) -> Self {
+    fn new(now: Instant, config: Arc<Config>, version: Version, phase: Phase) -> Self {
         Self {
             config,
             version,
@@ -378,6 +381,12 @@ impl<R: Role> Connection<R> {
     fn tell(&mut self, event: R::Event) {
         self.event_bytes += R::event_len(&event);
         self.events.push_back(event);
+    }
+
+    /// The first event of a connection, which may have no other one for long.
+    fn tell_first(&mut self, event: R::Event) {
+        self.events.reserve_exact(1);
+        self.tell(event);
     }
 
     fn is_event_queue_full(&self) -> bool {
@@ -454,7 +463,7 @@ impl<R: Role> Connection<R> {
 impl<R: Role> Clone for Connection<R> {
     fn clone(&self) -> Self {
         Self {
-            config: self.config.clone(),
+            config: Arc::clone(&self.config),
             timers: self.timers.clone(),
             session: self.session.clone(),
             authentication: self.authentication.clone(),

@@ -1,14 +1,14 @@
 //! Bytes on their way out: small packets run together in one buffer, large payloads stand between them uncopied.
 
-use alloc::collections::VecDeque;
-
 use bytes::{Buf, Bytes, BytesMut};
+
+use crate::seldom::SeldomQueue;
 
 /// Payloads from this size on are not copied.
 const SPLICE_FROM: usize = 512;
 
 /// Room that the next PINGREQ would not have to ask for again.
-const WORTH_GIVING_BACK: usize = 1_024;
+const WORTH_GIVING_BACK: usize = 128;
 
 /// What waits to be written, lent to the driver as a [`Buf`].
 ///
@@ -19,7 +19,7 @@ pub struct Outbox {
     /// Everything but the splices, in order.
     small: BytesMut,
     /// Payloads, each after as many bytes of `small` as its gap says, counted from the splice before it.
-    splices: VecDeque<Splice>,
+    splices: SeldomQueue<Splice>,
     /// The sum of all gaps.
     gaps: usize,
     /// The sum of all splices' bytes.
@@ -69,9 +69,7 @@ impl Outbox {
         if self.small.is_empty() && self.small.capacity() > WORTH_GIVING_BACK {
             self.small = BytesMut::new();
         }
-        if self.splices.is_empty() {
-            self.splices = VecDeque::new();
-        }
+        self.splices.shrink();
     }
 
     /// Bytes that the transport has taken so far.
@@ -112,7 +110,7 @@ impl Buf for Outbox {
             true
         };
         let mut rest = &self.small[..];
-        for splice in &self.splices {
+        for splice in self.splices.iter() {
             let (gap, tail) = rest.split_at(splice.gap);
             rest = tail;
             if !put(gap) || !put(&splice.payload) {

@@ -1,6 +1,7 @@
 //! What only a server does: accept or refuse CONNECT, grant subscriptions, watch the client's silence.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::{NonZeroU16, NonZeroU32};
 
@@ -18,8 +19,9 @@ use super::{
 
 impl Connection<Server> {
     /// Begins a connection that a peer has opened. CONNECT must come within the handshake timeout; it tells the version.
-    pub fn listen(now: Instant, config: Config) -> Self {
-        let mut connection = Self::new(now, config, Version::V5, Phase::AwaitConnect);
+    /// Connections that are alike can share one `Arc<Config>`.
+    pub fn listen(now: Instant, config: impl Into<Arc<Config>>) -> Self {
+        let mut connection = Self::new(now, config.into(), Version::V5, Phase::AwaitConnect);
         connection.timers.set(Timer::Handshake, now + connection.config.handshake_timeout);
         connection
     }
@@ -228,7 +230,7 @@ impl Connection<Server> {
             self.close(Closed::Local);
             return;
         }
-        self.tell(ServerEvent::Connect(Box::new(connect)));
+        self.tell_first(ServerEvent::Connect(Box::new(connect)));
     }
 
     /// What the standard makes a server refuse whatever its application thinks.
@@ -357,6 +359,7 @@ pub(crate) fn receive(connection: &mut Connection<Server>, packet: Packet) -> Re
         Packet::Subscribe(subscribe) => return connection.receive_subscribe(subscribe),
         Packet::Unsubscribe(unsubscribe) => connection.receive_unsubscribe(unsubscribe),
         Packet::PingReq => {
+            connection.shrink();
             // MQTT-3.12.4-1. Two bytes: within any Maximum Packet Size that lets a client do anything at all.
             let _ = Packet::<bytes::Bytes>::PingResp.encode(connection.version, connection.outbox.small());
             connection.packet_sent();

@@ -72,6 +72,13 @@ impl Incoming {
         removed
     }
 
+    /// Gives back the room of an empty table.
+    pub(crate) fn shrink(&mut self) {
+        if self.len == 0 && !self.places.is_empty() {
+            self.clear();
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -48,6 +48,9 @@ pub(crate) struct Slot {
     pub(crate) message: Option<Message>,
 }
 
+/// So many slots are kept for the next message, so that ids do not repeat at once.
+const SMALL: usize = 16;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct List {
     head: u16,
@@ -195,6 +198,16 @@ impl Outgoing {
         }
         self.in_window = 0;
         self.unsent = self.unacked.head;
+    }
+
+    /// Gives back room that is not needed. A large table that is empty goes as a whole: ids begin at 1 again.
+    pub(crate) fn shrink(&mut self) {
+        if self.live == 0 && self.slots.len() > SMALL {
+            *self = Self::default();
+        }
+        if self.slots.capacity() > self.slots.len() {
+            self.slots.shrink_to_fit();
+        }
     }
 
     /// The ids whose PUBREL must be sent again, in order, each counted as sent.
