@@ -4,7 +4,7 @@
 //! time go in, actions and messages for them come out. It has no clock, socket, thread or randomness; the same events in
 //! the same order with the same [`Config::seed`] give the same actions.
 //!
-//! [`Hub`] joins it with its connections, and is what a simulator or a loop of your own drives. `Server` (feature `tokio`) is
+//! [`Hub`] joins it with its connections, and is what a simulator or a loop of your own drives. `Server` (feature `server`) is
 //! a hub with sockets, a clock and a thread of its own: what most programs want.
 //!
 //! # A broker in a program
@@ -13,7 +13,7 @@
 //! publishes and subscribes without a socket.
 //!
 //! ```
-//! # #[cfg(feature = "tokio")] {
+//! # #[cfg(feature = "server")] {
 //! use mqtt_broker::{ClientInfo, Connect, Message, Policy, QoS, ReasonCode, Server, Subscription, Text, TopicName};
 //!
 //! /// Devices know the word, write below their own name, and read what is meant for all.
@@ -61,7 +61,7 @@
 //! a thread of its own, so that the test is blocking code or runs on any async runtime, as the application does.
 //!
 //! ```
-//! # #[cfg(feature = "tokio")] {
+//! # #[cfg(feature = "server")] {
 //! use std::time::Duration;
 //!
 //! use mqtt_broker::{QoS, Server};
@@ -101,7 +101,7 @@ pub mod access;
 mod broker;
 mod hub;
 pub mod router;
-#[cfg(feature = "tokio")]
+#[cfg(feature = "server")]
 mod server;
 mod slab;
 
@@ -115,7 +115,7 @@ pub use mqtt_proto::{
     Connect, Message, Properties, ProtocolError, QoS, ReasonCode, Subscription, Text, TopicFilter, TopicName, Version,
     Will,
 };
-#[cfg(feature = "tokio")]
+#[cfg(feature = "server")]
 pub use server::{
     BindError, Builder, Listener, LocalSubscription, NextMessage, PublishError, Server, StartError, Stopped,
     SubscribeError,

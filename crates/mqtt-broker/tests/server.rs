@@ -327,9 +327,18 @@ fn connections_beyond_the_limits_are_closed() {
     assert!(is_closed(&TcpStream::connect(server.address()).unwrap()));
 
     let listener = Listener::tcp("127.0.0.1:0").maximum_connections(1);
-    let server = Server::builder().listen(listener).listen("127.0.0.1:0").start().unwrap();
+    let (sender, turned_away) = mpsc::channel();
+    let on_notice = move |notice| {
+        if let Notice::TurnedAway { origin, maximum } = notice {
+            sender.send((origin.listener, origin.address, maximum)).unwrap();
+        }
+    };
+    let server = Server::builder().listen(listener).listen("127.0.0.1:0").on_notice(on_notice).start().unwrap();
     let one = raw(&server);
-    assert!(is_closed(&TcpStream::connect(server.address()).unwrap()));
+    let refused = TcpStream::connect(server.address()).unwrap();
+    assert!(is_closed(&refused));
+    let address = refused.local_addr().unwrap().to_string();
+    assert_eq!(turned_away.recv().unwrap(), (0, Some(address.into()), 1));
     let mut other = TcpStream::connect(server.addresses()[1]).unwrap();
     other.write_all(CONNECT).unwrap();
     other.read_exact(&mut [0; 4]).unwrap();

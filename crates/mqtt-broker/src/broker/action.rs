@@ -39,7 +39,7 @@ pub struct Origin {
     /// Index in the embedder's list of listeners, for policies that differ from one to the other.
     pub listener: u32,
     /// For logs and policies: `127.0.0.1:51234`, `unix`. Nothing is read out of it.
-    pub address: Option<String>,
+    pub address: Option<Box<str>>,
 }
 
 /// What the owner of the connections has to do, in this order for each peer.
@@ -191,6 +191,14 @@ pub enum Notice {
         topic: TopicName,
         /// Why.
         why: DropReason,
+    },
+    /// A connection was closed at once, because as many as there may be are there: [`Config::maximum_connections`](crate::Config::maximum_connections),
+    /// or those of its listener.
+    TurnedAway {
+        /// Where it came from.
+        origin: Origin,
+        /// How many there may be, of the listener or in all.
+        maximum: usize,
     },
     /// A listener could not accept connections, most likely for want of file descriptors. It goes on trying. Told by a
     /// [`Server`](crate::Server), for each socket at most once in ten seconds.

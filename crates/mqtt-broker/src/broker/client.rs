@@ -9,8 +9,10 @@ use super::deliver::Outgoing;
 use super::policy::ClientInfo;
 use super::queue::Queue;
 use super::store::MessageKey;
+use super::subscriptions::Subscriptions;
 use crate::router::{Cursor, ShareId};
 
+/// What most clients do not have is behind a box, because there are many that do nothing.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) info: ClientInfo,
@@ -21,27 +23,30 @@ pub(crate) struct Client {
     pub(crate) sent_away: Option<ReasonCode>,
     /// Seconds that the session outlives the connection; `u32::MAX` is for ever.
     pub(crate) expiry: u32,
-    pub(crate) will: Option<Will>,
-    pub(crate) subscriptions: BTreeMap<TopicFilter, Granted>,
+    pub(crate) will: Option<Box<Will>>,
+    pub(crate) subscriptions: Subscriptions,
     /// Bytes of their filters.
     pub(crate) subscription_bytes: usize,
     pub(crate) queue: Queue,
     /// A message that the connection has given back: it goes first.
-    pub(crate) returned: Option<Outgoing>,
-    pub(crate) replays: VecDeque<Replay>,
+    pub(crate) returned: Option<Box<Outgoing>>,
+    /// Never empty.
+    #[expect(clippy::box_collection, reason = "boxed, it leaves every client without it smaller")]
+    replays: Option<Box<VecDeque<Replay>>>,
     /// `Deliver` waits to be polled.
     pub(crate) is_called: bool,
     /// The connection has no room: its owner comes back by itself.
     pub(crate) is_blocked: bool,
     /// Messages on their way that are more than the connection's business.
-    pub(crate) in_flight: BTreeMap<Token, Held>,
+    pub(crate) in_flight: Option<Box<InFlight>>,
+}
+
+/// Messages of one client on their way, of which the broker keeps references.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    pub(crate) messages: BTreeMap<Token, Held>,
     /// Bytes of those.
-    pub(crate) held_bytes: usize,
-    /// When the timers of this client are due.
-    pub(crate) will_at: Option<Instant>,
-    pub(crate) expires_at: Option<Instant>,
-    /// Since when it has been away.
-    pub(crate) away_since: Option<Instant>,
+    pub(crate) bytes: usize,
 }
 
 /// A message of QoS 1 or 2 on its way, of which the broker keeps a reference: one for a share group, which moves to another
@@ -63,7 +68,18 @@ pub(crate) enum Link {
     /// In this process.
     Local(Peer),
     /// Gone; the session waits.
-    Away(Session),
+    Away(Box<Absence>),
+}
+
+/// What is kept of a client that is away.
+#[derive(Debug, Default)]
+pub(crate) struct Absence {
+    pub(crate) session: Session,
+    /// Since when.
+    pub(crate) since: Option<Instant>,
+    /// When the timers of this client are due.
+    pub(crate) will_at: Option<Instant>,
+    pub(crate) expires_at: Option<Instant>,
 }
 
 /// A subscription, and what was asked for.
@@ -81,7 +97,8 @@ pub(crate) struct Replay {
     pub(crate) cursor: Cursor,
     /// Of the topics below `$SYS`.
     pub(crate) is_status: bool,
-    pub(crate) granted: Granted,
+    pub(crate) qos: QoS,
+    pub(crate) identifier: Option<SubscriptionId>,
 }
 
 impl Client {
@@ -93,18 +110,14 @@ impl Client {
             sent_away: None,
             expiry: 0,
             will: None,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             subscription_bytes: 0,
             queue: Queue::default(),
             returned: None,
-            replays: VecDeque::new(),
+            replays: None,
             is_called: false,
             is_blocked: false,
-            in_flight: BTreeMap::new(),
-            held_bytes: 0,
-            will_at: None,
-            expires_at: None,
-            away_since: None,
+            in_flight: None,
         }
     }
 
@@ -117,23 +130,54 @@ impl Client {
     }
 
     pub(crate) fn has_messages(&self) -> bool {
-        self.returned.is_some() || !self.queue.is_empty() || !self.replays.is_empty()
+        self.returned.is_some() || !self.queue.is_empty() || self.replays.is_some()
+    }
+
+    /// Bytes of messages on their way.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.in_flight.as_ref().map_or(0, |in_flight| in_flight.bytes)
+    }
+
+    pub(crate) fn absence_mut(&mut self) -> Option<&mut Absence> {
+        match &mut self.link {
+            Link::Away(absence) => Some(absence),
+            Link::Open(_) | Link::Leaving(_) | Link::Local(_) => None,
+        }
+    }
+
+    pub(crate) fn begin_replay(&mut self, replay: Replay) {
+        self.replays.get_or_insert_default().push_back(replay);
+    }
+
+    /// The search that goes on, and which client it is for.
+    pub(crate) fn replay_mut(&mut self) -> Option<(&mut Replay, &ClientInfo)> {
+        Some((self.replays.as_mut()?.front_mut()?, &self.info))
+    }
+
+    /// The first search has come to its end.
+    pub(crate) fn end_replay(&mut self) {
+        self.replays = self.replays.take().filter(|replays| replays.len() > 1);
+        if let Some(replays) = &mut self.replays {
+            replays.pop_front();
+        }
+    }
+
+    /// Ends the search for a filter that is not subscribed to any more, or anew.
+    pub(crate) fn forget_replay(&mut self, filter: &TopicFilter) {
+        if let Some(replays) = &mut self.replays {
+            replays.retain(|replay| replay.filter != *filter);
+            if replays.is_empty() {
+                self.replays = None;
+            }
+        }
     }
 }
 
 /// A link as the broker knows it.
 #[derive(Debug)]
-pub(crate) struct LinkState {
-    pub(crate) origin: Origin,
-    pub(crate) stage: Stage,
-    /// When it is closed unless its client is let in.
-    pub(crate) deadline: Option<Instant>,
-}
-
-#[derive(Debug)]
 pub(crate) enum Stage {
     /// CONNECT has not come.
-    Silent,
+    Silent(Box<Origin>),
     /// The client proves who it is.
     Authenticating(Box<Candidate>),
     /// Let in, as soon as the client's older connection has given the session back.

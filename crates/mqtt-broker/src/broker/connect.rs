@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mqtt_proto::{Auth, ConnAck, Connect, Disconnect, Instant, ReasonCode, Session, Text, TopicName, Version, Will};
 
 use super::action::{Action, Notice, OpenError, Origin, Peer};
-use super::client::{Candidate, Client, Link, LinkState, Stage};
+use super::client::{Absence, Candidate, Client, Link, Stage};
 use super::policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo};
 use super::publish::Refusal;
 use super::timer::Timer;
@@ -21,13 +21,15 @@ impl Broker {
             return Err(OpenError::ShuttingDown);
         }
         if self.links.len() >= self.config.maximum_connections {
+            let maximum = self.config.maximum_connections;
+            self.notice(|| Notice::TurnedAway { origin, maximum });
             return Err(OpenError::TooManyConnections);
         }
         if self.links.contains_key(&peer) {
             return Err(OpenError::PeerInUse);
         }
         if self.strangers.len() >= self.config.maximum_unauthenticated.max(1) {
-            if let Some(oldest) = self.strangers.first().copied() {
+            if let Some(oldest) = self.strangers.keys().next().copied() {
                 self.close_stranger(oldest);
             }
         }
@@ -35,38 +37,36 @@ impl Broker {
         self.counts.links += 1;
         let deadline = now + self.config.connect_timeout;
         self.timers.set(deadline, Timer::Stranger(peer));
-        self.strangers.insert(peer);
-        self.links.insert(peer, LinkState { origin, stage: Stage::Silent, deadline: Some(deadline) });
+        self.strangers.insert(peer, deadline);
+        self.links.insert(peer, Stage::Silent(Box::new(origin)));
         Ok(())
     }
 
     /// A link that has not been let in in time, or stands in the way of a newer one.
     pub(super) fn close_stranger(&mut self, peer: Peer) {
         self.is_known(peer);
-        let Some(link) = self.links.get_mut(&peer) else { return };
-        if let Stage::Waiting(candidate) = std::mem::replace(&mut link.stage, Stage::Refused) {
+        let Some(stage) = self.links.get_mut(&peer) else { return };
+        if let Stage::Waiting(candidate) = std::mem::replace(stage, Stage::Refused) {
             self.forget_successor(peer, &candidate.info.client_id);
         }
         self.act(peer, Action::Close);
     }
 
     /// The link is no stranger any more.
-    fn is_known(&mut self, peer: Peer) {
-        self.strangers.remove(&peer);
-        if let Some(link) = self.links.get_mut(&peer) {
-            let deadline = link.deadline.take();
-            self.timers.cancel(deadline, Timer::Stranger(peer));
-        }
+    pub(super) fn is_known(&mut self, peer: Peer) {
+        let deadline = self.strangers.remove(&peer);
+        self.timers.cancel(deadline, Timer::Stranger(peer));
     }
 
     pub(super) fn receive_connect(&mut self, now: Instant, peer: Peer, connect: Connect) {
-        let Some(LinkState { origin, stage: Stage::Silent, .. }) = self.links.get(&peer) else { return };
+        let Some(stage @ Stage::Silent(_)) = self.links.get_mut(&peer) else { return };
+        let Stage::Silent(origin) = std::mem::replace(stage, Stage::Refused) else { return };
         let is_assigned = connect.client_id.as_bytes().is_empty();
         let info = ClientInfo {
             client_id: owned(&connect.client_id),
             username: connect.username.as_ref().map(owned),
             version: connect.version,
-            origin: origin.clone(),
+            origin: *origin,
         };
         let mut candidate = Box::new(Candidate { info, connect, is_assigned, auth_data: None });
         if self.is_shutting_down {
@@ -107,9 +107,7 @@ impl Broker {
                 let auth =
                     Auth::new(ReasonCode::CONTINUE_AUTHENTICATION).with_authentication(request.method.clone(), data);
                 self.act(peer, Action::Auth(auth));
-                if let Some(link) = self.links.get_mut(&peer) {
-                    link.stage = Stage::Authenticating(candidate);
-                }
+                self.links.insert(peer, Stage::Authenticating(candidate));
             }
             AuthStep::Done(data) => {
                 candidate.auth_data = data;
@@ -123,18 +121,18 @@ impl Broker {
         let (method, data) = (auth.properties().authentication_method(), auth.properties().authentication_data());
         // The connection has checked it.
         let Some(method) = method else { return };
-        let Some(link) = self.links.get_mut(&peer) else { return };
-        match std::mem::replace(&mut link.stage, Stage::Refused) {
+        let Some(at) = self.links.get_mut(&peer) else { return };
+        match std::mem::replace(at, Stage::Refused) {
             Stage::Authenticating(candidate) => {
                 self.authenticate(now, peer, candidate, &auth_request(method, data, AuthPhase::Continue));
             }
             Stage::Open(key) => {
-                link.stage = Stage::Open(key);
+                *at = Stage::Open(key);
                 let is_first = auth.reason == ReasonCode::REAUTHENTICATE;
                 let phase = if is_first { AuthPhase::Reauthenticate } else { AuthPhase::Continue };
                 self.authenticate_again(peer, key, &auth_request(method, data, phase));
             }
-            stage @ (Stage::Silent | Stage::Waiting(_) | Stage::Refused) => link.stage = stage,
+            stage @ (Stage::Silent(_) | Stage::Waiting(_) | Stage::Refused) => *at = stage,
         }
     }
 
@@ -156,12 +154,12 @@ impl Broker {
             }
         }
         self.is_known(peer);
-        let existing = self.ids.get(&candidate.info.client_id).copied();
+        let existing = self.ids.find(&self.clients, &candidate.info.client_id);
         let Some(client) = existing.and_then(|key| self.clients.get_mut(key)) else {
-            return self.let_in(now, peer, &candidate);
+            return self.let_in(now, peer, candidate);
         };
         let previous = match client.link {
-            Link::Away(_) => return self.let_in(now, peer, &candidate),
+            Link::Away(_) => return self.let_in(now, peer, candidate),
             Link::Open(previous) | Link::Leaving(previous) | Link::Local(previous) => previous,
         };
         // MQTT-3.1.4-3: the older connection has to give the session back first.
@@ -169,16 +167,13 @@ impl Broker {
         client.link = Link::Leaving(previous);
         let superseded = client.successor.replace(peer);
         client.sent_away.get_or_insert(ReasonCode::SESSION_TAKEN_OVER);
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.stage = Stage::Waiting(candidate);
-        }
+        self.links.insert(peer, Stage::Waiting(candidate));
         if is_open {
             self.act(previous, Action::Disconnect(Disconnect::new(ReasonCode::SESSION_TAKEN_OVER)));
         }
         if let Some(superseded) = superseded {
-            let link = self.links.get_mut(&superseded);
-            if let Some(Stage::Waiting(candidate)) = link.map(|link| std::mem::replace(&mut link.stage, Stage::Refused))
-            {
+            let stage = self.links.get_mut(&superseded);
+            if let Some(Stage::Waiting(candidate)) = stage.map(|stage| std::mem::replace(stage, Stage::Refused)) {
                 self.refuse(superseded, &candidate, ReasonCode::SERVER_BUSY);
             }
         }
@@ -186,51 +181,49 @@ impl Broker {
 
     /// The link that waited for this client's session is gone.
     pub(super) fn forget_successor(&mut self, peer: Peer, client_id: &Text) {
-        let client = self.ids.get(client_id).copied().and_then(|key| self.clients.get_mut(key));
+        let client = self.ids.find(&self.clients, client_id).and_then(|key| self.clients.get_mut(key));
         if let Some(client) = client.filter(|client| client.successor == Some(peer)) {
             client.successor = None;
         }
     }
 
     /// Accepts the client. No connection of its has the session.
-    pub(super) fn let_in(&mut self, now: Instant, peer: Peer, candidate: &Candidate) {
-        let Candidate { info, connect, .. } = candidate;
-        let (key, session) = match self.ids.get(&info.client_id).copied() {
-            Some(key) if candidate.continues(self.clients.get(key).expect(PRESENT)) => {
-                (key, self.wake(key, peer, info))
-            }
-            existing => {
-                if let Some(key) = existing {
-                    self.end_session(now, key);
-                }
-                (self.clients.insert(Client::new(info.clone(), Link::Open(peer))), None)
-            }
-        };
-        self.counts.connects += 1;
-        self.ids.insert(info.client_id.clone(), key);
-        self.status.maximum = self.status.maximum.max(self.ids.len());
-        let asked = match connect.version {
-            Version::V5 => connect.properties().session_expiry_interval().unwrap_or(0),
-            Version::V31 | Version::V311 if connect.clean_start => 0,
+    pub(super) fn let_in(&mut self, now: Instant, peer: Peer, candidate: Box<Candidate>) {
+        let asked = match candidate.connect.version {
+            Version::V5 => candidate.connect.properties().session_expiry_interval().unwrap_or(0),
+            Version::V31 | Version::V311 if candidate.connect.clean_start => 0,
             Version::V31 | Version::V311 => u32::MAX,
         };
         let expiry = self.config.maximum_session_expiry.map_or(asked, |maximum| asked.min(maximum));
-        let connack = self.connack(candidate, asked, expiry);
+        let connack = self.connack(&candidate, asked, expiry);
+        let existing = self.ids.find(&self.clients, &candidate.info.client_id);
+        let continued = existing.filter(|key| candidate.continues(self.clients.get(*key).expect(PRESENT)));
+        // Moved, not copied: a copy would make the identifier larger for as long as the client is there.
+        let Candidate { info, connect, .. } = *candidate;
+        let (key, session) = match continued {
+            Some(key) => (key, self.wake(key, peer, info)),
+            None => {
+                if let Some(key) = existing {
+                    self.end_session(now, key);
+                }
+                let key = self.clients.insert(Client::new(info, Link::Open(peer)));
+                self.ids.insert(&self.clients, key);
+                (key, None)
+            }
+        };
+        self.counts.connects += 1;
+        self.status.maximum = self.status.maximum.max(self.ids.len());
         let client = self.clients.get_mut(key).expect(PRESENT);
         client.expiry = expiry;
         client.will = connect.will.as_ref().map(owned_will);
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.stage = Stage::Open(key);
-        }
+        self.links.insert(peer, Stage::Open(key));
         let session_present = session.is_some();
         self.act(peer, Action::Accept { connack, session });
-        self.notice(|| Notice::Connected {
-            peer,
-            client: info.clone(),
-            clean_start: connect.clean_start,
-            keep_alive: connect.keep_alive,
-            session_present,
-        });
+        if self.makes_notices() {
+            let client = self.clients.get(key).expect(PRESENT).info.clone();
+            let (clean_start, keep_alive) = (connect.clean_start, connect.keep_alive);
+            self.notice(|| Notice::Connected { peer, client, clean_start, keep_alive, session_present });
+        }
         if session_present {
             self.review_subscriptions(now, key);
         }
@@ -238,23 +231,21 @@ impl Broker {
     }
 
     /// The stored session of a client that comes back.
-    fn wake(&mut self, key: u32, peer: Peer, info: &ClientInfo) -> Option<Session> {
+    fn wake(&mut self, key: u32, peer: Peer, info: ClientInfo) -> Option<Session> {
         let client = self.clients.get_mut(key)?;
-        client.info = info.clone();
+        client.info = info;
         // MQTT-3.1.3-9
         client.will = None;
         client.is_called = false;
         client.is_blocked = false;
-        let (will_at, expires_at) = (client.will_at.take(), client.expires_at.take());
+        let Link::Away(absence) = std::mem::replace(&mut client.link, Link::Open(peer)) else { return None };
+        let Absence { session, since, will_at, expires_at } = *absence;
         self.timers.cancel(will_at, Timer::Will(key));
         self.timers.cancel(expires_at, Timer::Session(key));
-        if let Some(since) = client.away_since.take() {
+        if let Some(since) = since {
             self.away.remove(&(since, key));
         }
-        match std::mem::replace(&mut client.link, Link::Open(peer)) {
-            Link::Away(session) => Some(session),
-            Link::Open(_) | Link::Leaving(_) | Link::Local(_) => None,
-        }
+        Some(session)
     }
 
     fn connack(&self, candidate: &Candidate, asked: u32, expiry: u32) -> ConnAck {
@@ -290,8 +281,8 @@ impl Broker {
     fn refuse(&mut self, peer: Peer, candidate: &Candidate, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
         self.is_known(peer);
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.stage = Stage::Refused;
+        if let Some(stage) = self.links.get_mut(&peer) {
+            *stage = Stage::Refused;
         }
         let is_sayable = matches!(refusal.reason.0, 0x80..=0x8A | 0x8C | 0x90 | 0x95 | 0x97 | 0x99..=0x9D | 0x9F);
         let reason = if is_sayable { refusal.reason } else { ReasonCode::NOT_AUTHORIZED };
@@ -308,7 +299,7 @@ impl Broker {
         loop {
             let id = format!("{}{:016x}", self.config.assigned_id_prefix_at(listener), self.random.next_public());
             let id = Text::try_from(id).unwrap_or_default();
-            if !self.ids.contains_key(&id) {
+            if self.ids.find(&self.clients, &id).is_none() {
                 return id;
             }
         }
@@ -334,8 +325,8 @@ pub(super) fn owned(text: &Text) -> Text {
     Text::new(text.as_bytes()).map(|text| text.to_shared()).unwrap_or_default()
 }
 
-fn owned_will(will: &Will) -> Will {
-    Will { message: will.message.compacted(), delay_interval: will.delay_interval }
+fn owned_will(will: &Will) -> Box<Will> {
+    Box::new(Will { message: will.message.compacted(), delay_interval: will.delay_interval })
 }
 
 const NO_ID: Refusal =

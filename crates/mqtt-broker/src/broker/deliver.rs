@@ -70,13 +70,13 @@ impl Broker {
         let client = self.clients.get_mut(key)?;
         let returned = client.returned.as_ref().map(|outgoing| outgoing.message.qos);
         let qos = returned.or_else(|| client.queue.front().map(|entry| entry.qos))?;
-        let holds_too_much = client.held_bytes > 0 && client.held_bytes >= self.config.maximum_queued_bytes;
+        let holds_too_much = client.held_bytes() > 0 && client.held_bytes() >= self.config.maximum_queued_bytes;
         if holds_too_much || !has_room(qos) {
             client.is_blocked = true;
             return None;
         }
         match client.returned.take() {
-            Some(outgoing) => Some(refresh(now, outgoing)),
+            Some(outgoing) => Some(refresh(now, *outgoing)),
             None => self.take_queued(now, key),
         }
     }
@@ -91,7 +91,7 @@ impl Broker {
         match why {
             CommandError::Full | CommandError::NotConnected | CommandError::Closed => {
                 client.is_blocked = true;
-                client.returned = Some(outgoing);
+                client.returned = Some(Box::new(outgoing));
             }
             CommandError::TooLarge { .. }
             | CommandError::NotAvailable(_)
@@ -113,8 +113,9 @@ impl Broker {
         let key = self.key_of(peer);
         match key.and_then(|key| self.clients.get_mut(key)) {
             Some(client) => {
-                client.held_bytes += self.store.stored(&held.key).len;
-                client.in_flight.insert(token, held);
+                let in_flight = client.in_flight.get_or_insert_default();
+                in_flight.bytes += self.store.stored(&held.key).len;
+                in_flight.messages.insert(token, held);
             }
             None => self.store.release(held.key),
         }
@@ -125,9 +126,11 @@ impl Broker {
         let client = self.clients.get_mut(key).expect(PRESENT);
         client.is_blocked = false;
         // MQTT-4.8.2-6: also if it was refused, no other member gets it.
-        if let Some(held) = client.in_flight.remove(&acknowledged.token) {
-            client.held_bytes -= self.store.stored(&held.key).len;
-            self.store.release(held.key);
+        if let Some(in_flight) = &mut client.in_flight {
+            if let Some(held) = in_flight.messages.remove(&acknowledged.token) {
+                in_flight.bytes -= self.store.stored(&held.key).len;
+                self.store.release(held.key);
+            }
         }
         self.call(key);
     }
@@ -148,13 +151,14 @@ impl Broker {
     /// Drops the message that was given back, if it has expired or the policy does not allow it any more.
     fn drop_dead_returned(&mut self, now: Instant, key: u32) {
         let client = self.clients.get_mut(key).expect(PRESENT);
-        let Some(Outgoing { message, ticket }) = &client.returned else { return };
+        let Some(Outgoing { message, ticket }) = client.returned.as_deref() else { return };
         let is_expired = ticket.lifetime.has_passed(now);
         let is_allowed = ticket.policy == self.policy_state || self.policy.deliver(&client.info, message);
         if !is_expired && is_allowed {
             return;
         }
-        if let Some(Outgoing { message, ticket }) = client.returned.take() {
+        if let Some(outgoing) = client.returned.take() {
+            let Outgoing { message, ticket } = *outgoing;
             self.release_ticket(ticket);
             if is_expired {
                 self.dropped(Some(key), message.topic, DropReason::Expired);
@@ -193,13 +197,14 @@ impl Broker {
     fn replay(&mut self, now: Instant, key: u32, budget: &mut u32) {
         let client = self.clients.get_mut(key).expect(PRESENT);
         while client.returned.is_none() {
-            let Some(Replay { cursor, granted, is_status, .. }) = client.replays.front_mut() else { return };
+            let Some((replay, info)) = client.replay_mut() else { return };
+            let Replay { cursor, is_status, qos, identifier, .. } = replay;
             let retained = if *is_status { &self.status_values } else { &self.retained };
             let stored = match cursor.step(retained, budget) {
                 Step::Found(stored) => stored,
                 Step::Paused => return,
                 Step::End => {
-                    client.replays.pop_front();
+                    client.end_replay();
                     continue;
                 }
             };
@@ -207,15 +212,15 @@ impl Broker {
             let lifetime = Lifetime::new(stored.received(), message);
             let publisher = retained.owner(stored);
             let is_rightful = publisher.is_none_or(|publisher| self.policy.may_retain(publisher, message));
-            if lifetime.has_passed(now) || !is_rightful || !self.policy.deliver(&client.info, message) {
+            if lifetime.has_passed(now) || !is_rightful || !self.policy.deliver(info, message) {
                 continue;
             }
             let mut message = message.clone();
-            message.qos = message.qos.min(granted.qos);
+            message.qos = message.qos.min(*qos);
             message.retain = true;
-            let message = address(now, message, lifetime, &granted.identifier.into(), client.info.version);
+            let message = address(now, message, lifetime, &(*identifier).into(), info.version);
             let ticket = Ticket::new(lifetime, self.policy_state, &message, None);
-            client.returned = Some(Outgoing { message, ticket });
+            client.returned = Some(Box::new(Outgoing { message, ticket }));
         }
     }
 

@@ -9,7 +9,7 @@ use core::time::Duration;
 use mqtt_proto::{Closed, Disconnect, Instant, ReasonCode, Session, Text};
 
 use super::action::{Action, Gone, Notice, Peer};
-use super::client::{Candidate, Client, Link, Stage};
+use super::client::{Absence, Candidate, Client, Link, Stage};
 use super::timer::Timer;
 use super::{Broker, PRESENT};
 
@@ -18,7 +18,8 @@ impl Broker {
     pub(super) fn leave(&mut self, now: Instant, key: u32, closed: &Closed, session: Session) {
         let keeps_qos0 = self.config.queue_qos0;
         let client = self.clients.get_mut(key).expect(PRESENT);
-        let peer = match std::mem::replace(&mut client.link, Link::Away(session)) {
+        let absence = Box::new(Absence { session, ..Absence::default() });
+        let peer = match std::mem::replace(&mut client.link, Link::Away(absence)) {
             Link::Open(peer) | Link::Leaving(peer) => Some(peer),
             Link::Local(_) | Link::Away(_) => None,
         };
@@ -30,29 +31,31 @@ impl Broker {
                 client.will = None;
             }
         }
-        let (client_id, sent_away) = (client.info.client_id.clone(), client.sent_away.take());
+        let sent_away = client.sent_away.take();
+        let client_id = if self.makes_notices() { self.client_id(key) } else { None };
         self.move_from_away(now, key);
         if !keeps_qos0 {
             self.drop_qos0(key);
         }
+        let parting = move || disconnected(peer, client_id.unwrap_or_default(), closed, sent_away);
         match self.take_successor(key) {
             Some((successor, candidate)) => {
                 self.hand_over(now, key, &candidate);
-                self.notice(|| disconnected(peer, client_id, closed, sent_away));
-                self.let_in(now, successor, &candidate);
+                self.notice(parting);
+                self.let_in(now, successor, candidate);
             }
             None => {
                 self.stay_away(now, key);
-                self.notice(|| disconnected(peer, client_id, closed, sent_away));
+                self.notice(parting);
             }
         }
     }
 
     fn take_successor(&mut self, key: u32) -> Option<(Peer, Box<Candidate>)> {
         let peer = self.clients.get_mut(key)?.successor.take()?;
-        match std::mem::replace(&mut self.links.get_mut(&peer)?.stage, Stage::Refused) {
+        match std::mem::replace(self.links.get_mut(&peer)?, Stage::Refused) {
             Stage::Waiting(candidate) => Some((peer, candidate)),
-            Stage::Silent | Stage::Authenticating(_) | Stage::Open(_) | Stage::Refused => None,
+            Stage::Silent(_) | Stage::Authenticating(_) | Stage::Open(_) | Stage::Refused => None,
         }
     }
 
@@ -73,10 +76,11 @@ impl Broker {
             return self.end_session(now, key);
         }
         let delay = client.will.as_ref().map(|will| will.delay_interval);
-        client.away_since = Some(now);
+        let Some(absence) = client.absence_mut() else { return };
+        absence.since = Some(now);
         if expiry < u32::MAX {
             let at = now + Duration::from_secs(expiry.into());
-            client.expires_at = Some(at);
+            absence.expires_at = Some(at);
             self.timers.set(at, Timer::Session(key));
         }
         match delay {
@@ -84,7 +88,7 @@ impl Broker {
             // A longer one ends with the session.
             Some(delay) if delay < expiry => {
                 let at = now + Duration::from_secs(delay.into());
-                self.clients.get_mut(key).expect(PRESENT).will_at = Some(at);
+                absence.will_at = Some(at);
                 self.timers.set(at, Timer::Will(key));
             }
             Some(_) | None => {}
@@ -98,15 +102,15 @@ impl Broker {
     }
 
     pub(super) fn will_is_due(&mut self, now: Instant, key: u32) {
-        if let Some(client) = self.clients.get_mut(key) {
-            client.will_at = None;
+        if let Some(absence) = self.clients.get_mut(key).and_then(Client::absence_mut) {
+            absence.will_at = None;
             self.release_will(now, key);
         }
     }
 
     pub(super) fn session_expires(&mut self, now: Instant, key: u32) {
-        if let Some(client) = self.clients.get_mut(key) {
-            client.expires_at = None;
+        if let Some(absence) = self.clients.get_mut(key).and_then(Client::absence_mut) {
+            absence.expires_at = None;
             self.counts.sessions_expired += 1;
             self.end_session(now, key);
         }
@@ -116,7 +120,7 @@ impl Broker {
     pub(super) fn release_will(&mut self, now: Instant, key: u32) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(will) = client.will.take() else { return };
-        let at = client.will_at.take();
+        let at = client.absence_mut().and_then(|absence| absence.will_at.take());
         self.timers.cancel(at, Timer::Will(key));
         // If it may not be published any more, that is noticed there.
         self.publish_for(now, key, will.message).ok();
@@ -126,19 +130,19 @@ impl Broker {
     pub(super) fn end_session(&mut self, now: Instant, key: u32) {
         self.release_will(now, key);
         let Some(client) = self.clients.get_mut(key) else { return };
-        for filter in std::mem::take(&mut client.subscriptions).into_keys() {
-            self.router.remove(&filter, key);
+        for granted in std::mem::take(&mut client.subscriptions).iter() {
+            self.router.remove(&granted.wanted.filter, key);
         }
         self.move_from_ended(now, key);
-        let Some(client) = self.clients.remove(key) else { return };
-        self.timers.cancel(client.expires_at, Timer::Session(key));
-        if let Some(since) = client.away_since {
-            self.away.remove(&(since, key));
+        let Some(mut client) = self.clients.remove(key) else { return };
+        if let Some(Absence { since, expires_at, .. }) = client.absence_mut() {
+            self.timers.cancel(*expires_at, Timer::Session(key));
+            if let Some(since) = *since {
+                self.away.remove(&(since, key));
+            }
         }
-        if self.ids.get(&client.info.client_id) == Some(&key) {
-            self.ids.remove(&client.info.client_id);
-        }
-        let client_id = client.info.client_id.clone();
+        self.ids.remove(&client, key);
+        let client_id = std::mem::take(&mut client.info.client_id);
         self.release_queue(client);
         self.notice(|| Notice::SessionEnded { client_id });
     }

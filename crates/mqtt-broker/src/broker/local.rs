@@ -3,7 +3,7 @@
 use mqtt_proto::{Closed, Instant, QoS, ReasonCode, Session, Subscription, Text, TopicFilter, Version};
 
 use super::action::{OpenError, Origin, Peer};
-use super::client::{Client, Link, LinkState, Stage};
+use super::client::{Client, Link, Stage};
 use super::policy::ClientInfo;
 use super::{Broker, PRESENT};
 
@@ -22,10 +22,9 @@ impl Broker {
         if self.links.contains_key(&peer) {
             return Err(OpenError::PeerInUse);
         }
-        let origin = Origin::default();
-        let info = ClientInfo { client_id: name, username: None, version: Version::V5, origin: origin.clone() };
+        let info = ClientInfo { client_id: name, username: None, version: Version::V5, origin: Origin::default() };
         let key = self.clients.insert(Client::new(info, Link::Local(peer)));
-        self.links.insert(peer, LinkState { origin, stage: Stage::Open(key), deadline: None });
+        self.links.insert(peer, Stage::Open(key));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod client;
 mod config;
 mod connect;
 mod deliver;
+mod ids;
 mod leave;
 mod local;
 mod policy;
@@ -30,6 +31,7 @@ mod share;
 mod status;
 mod store;
 mod subscribe;
+mod subscriptions;
 mod timer;
 
 pub use action::{Action, DropReason, Gone, Notice, OpenError, Origin, Peer};
@@ -37,7 +39,8 @@ pub use config::{Config, ListenerConfig};
 pub use deliver::{Outgoing, Ticket};
 pub use policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo, Policy};
 
-use client::{Client, LinkState, Stage};
+use client::{Client, Stage};
+use ids::Ids;
 use random::Random;
 use status::{Counts, Status};
 use store::Store;
@@ -52,12 +55,12 @@ pub struct Broker {
     policy: Box<dyn Policy>,
     /// Counts the calls of `policy_changed`.
     policy_state: u32,
-    links: BTreeMap<Peer, LinkState>,
-    /// Links whose client is not in yet, the oldest first.
-    strangers: BTreeSet<Peer>,
+    links: BTreeMap<Peer, Stage>,
+    /// Links whose client is not in yet, the oldest first, and when they are closed unless it is let in.
+    strangers: BTreeMap<Peer, Instant>,
     clients: Slab<Client>,
     /// Clients by their identifier; local ones have none.
-    ids: BTreeMap<Text, u32>,
+    ids: Ids,
     /// Clients that are away, the one away for the longest time first.
     away: BTreeSet<(Instant, u32)>,
     router: Router,
@@ -84,9 +87,9 @@ impl Broker {
             policy,
             policy_state: 0,
             links: BTreeMap::new(),
-            strangers: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             clients: Slab::default(),
-            ids: BTreeMap::new(),
+            ids: Ids::new(config.seed),
             away: BTreeSet::new(),
             router: Router::new(config.seed),
             retained: Retained::new(config.seed, config.retained_limits()),
@@ -122,11 +125,10 @@ impl Broker {
     /// A connection has ended, and gives its session back. Once for each peer that [`handle_open`](Self::handle_open) let in.
     pub fn handle_closed(&mut self, now: Instant, peer: Peer, closed: &Closed, session: Session) {
         let session = self.reclaim(peer, session);
-        let Some(link) = self.links.remove(&peer) else { return };
-        self.strangers.remove(&peer);
-        self.timers.cancel(link.deadline, Timer::Stranger(peer));
-        match link.stage {
-            Stage::Silent | Stage::Authenticating(_) | Stage::Refused => {}
+        let Some(stage) = self.links.remove(&peer) else { return };
+        self.is_known(peer);
+        match stage {
+            Stage::Silent(_) | Stage::Authenticating(_) | Stage::Refused => {}
             Stage::Waiting(candidate) => self.forget_successor(peer, &candidate.info.client_id),
             Stage::Open(key) => self.leave(now, key, closed, session),
         }
@@ -183,14 +185,13 @@ impl Broker {
     }
 
     fn client_of(&mut self, peer: Peer) -> Option<&mut Client> {
-        let Stage::Open(key) = self.links.get(&peer)?.stage else { return None };
-        self.clients.get_mut(key)
+        self.clients.get_mut(self.key_of(peer)?)
     }
 
     fn key_of(&self, peer: Peer) -> Option<u32> {
-        match self.links.get(&peer)?.stage {
-            Stage::Open(key) => Some(key),
-            Stage::Silent | Stage::Authenticating(_) | Stage::Waiting(_) | Stage::Refused => None,
+        match self.links.get(&peer)? {
+            Stage::Open(key) => Some(*key),
+            Stage::Silent(_) | Stage::Authenticating(_) | Stage::Waiting(_) | Stage::Refused => None,
         }
     }
 
@@ -237,9 +238,19 @@ impl Broker {
     /// A message did not reach a client, or was not taken from one.
     fn dropped(&mut self, key: Option<u32>, topic: TopicName, why: DropReason) {
         self.counts.publishes_dropped += 1;
-        let client = key.and_then(|key| self.clients.get(key));
-        let client_id = client.map(|client| client.info.client_id.clone());
-        self.notice(|| Notice::Dropped { client_id, topic, why });
+        if self.makes_notices() {
+            let client_id = key.and_then(|key| self.client_id(key));
+            self.notice(|| Notice::Dropped { client_id, topic, why });
+        }
+    }
+
+    /// An identifier for a notice. Asked for only when there are notices: a copy costs an allocation that stays.
+    fn client_id(&self, key: u32) -> Option<Text> {
+        self.clients.get(key).map(|client| client.info.client_id.clone())
+    }
+
+    fn makes_notices(&self) -> bool {
+        self.config.maximum_notices > 0
     }
 
     fn notice(&mut self, notice: impl FnOnce() -> Notice) {

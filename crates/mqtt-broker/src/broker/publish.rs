@@ -119,9 +119,8 @@ impl Broker {
                 return Err(refusal);
             }
         }
-        if self.config.maximum_notices > 0 {
-            let client = publisher.and_then(|key| self.clients.get(key));
-            let client_id = client.map(|client| client.info.client_id.clone());
+        if self.makes_notices() {
+            let client_id = publisher.and_then(|key| self.client_id(key));
             self.notice(|| Notice::Published { client_id, topic: message.topic.clone(), len: message.payload.len() });
         }
         Ok(self.route(now, publisher, message))
@@ -223,7 +222,7 @@ fn no_room(config: &Config, client: &Client, message: &Stored, total: usize) -> 
     let len = message.len;
     let queue = &client.queue;
     if queue.len() >= config.maximum_queued_messages.saturating_add(spare)
-        || client.held_bytes + queue.bytes() + len > config.maximum_queued_bytes
+        || client.held_bytes() + queue.bytes() + len > config.maximum_queued_bytes
     {
         return Some(DropReason::QueueFull);
     }

@@ -89,6 +89,9 @@ impl Queue {
     pub(crate) fn pop(&mut self, store: &Store) -> Option<Queued> {
         let entry = self.entries.pop_front()?;
         self.bytes -= store.stored(&entry.key).len;
+        if self.entries.is_empty() && self.entries.capacity() > WORTH_KEEPING {
+            self.entries = VecDeque::new();
+        }
         Some(entry)
     }
 
@@ -113,3 +116,6 @@ impl Queue {
         }
     }
 }
+
+/// Entries for which an empty queue keeps room: a few KiB for whoever gets messages all the time, nothing after a backlog.
+const WORTH_KEEPING: usize = 64;

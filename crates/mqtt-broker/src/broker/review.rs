@@ -3,7 +3,7 @@
 use mqtt_proto::{Instant, ReasonCode};
 
 use super::action::Peer;
-use super::client::{Link, LinkState, Stage};
+use super::client::{Link, Stage};
 use super::policy::Policy;
 use super::{Broker, PRESENT};
 
@@ -44,9 +44,9 @@ impl Broker {
         for key in keys {
             self.kick(key, ReasonCode::SERVER_SHUTTING_DOWN);
         }
-        let is_waiting = |(_, link): &(&Peer, &LinkState)| matches!(link.stage, Stage::Waiting(_));
+        let is_waiting = |(_, stage): &(&Peer, &Stage)| matches!(stage, Stage::Waiting(_));
         let waiting: Vec<Peer> = self.links.iter().filter(is_waiting).map(|(peer, _)| *peer).collect();
-        for peer in self.strangers.iter().copied().chain(waiting).collect::<Vec<Peer>>() {
+        for peer in self.strangers.keys().copied().chain(waiting).collect::<Vec<Peer>>() {
             self.close_stranger(peer);
         }
     }

@@ -84,8 +84,8 @@ impl Broker {
     /// The session of a client ends; it is in no group any more.
     pub(super) fn move_from_ended(&mut self, now: Instant, key: u32) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        client.held_bytes = 0;
-        let on_their_way = std::mem::take(&mut client.in_flight).into_values();
+        let in_flight = client.in_flight.take().unwrap_or_default();
+        let on_their_way = in_flight.messages.into_values();
         let returned = client.returned.take().and_then(|outgoing| outgoing.ticket.into_held());
         for Held { key, share } in on_their_way.chain(returned) {
             match share {

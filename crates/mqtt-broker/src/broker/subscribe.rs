@@ -49,8 +49,10 @@ impl Broker {
                 if is_sayable { refusal.reason } else { ReasonCode::NOT_AUTHORIZED }
             }
         };
-        let client_id = self.clients.get(key).expect(PRESENT).info.client_id.clone();
-        self.notice(|| Notice::Subscribed { client_id, filter: wanted.filter.clone(), reason });
+        if self.makes_notices() {
+            let client_id = self.client_id(key).expect(PRESENT);
+            self.notice(|| Notice::Subscribed { client_id, filter: wanted.filter.clone(), reason });
+        }
         reason
     }
 
@@ -67,7 +69,7 @@ impl Broker {
             return Err(TOO_DEEP);
         }
         let Client { subscriptions, subscription_bytes, .. } = self.clients.get(key).expect(PRESENT);
-        let is_new = !subscriptions.contains_key(&wanted.filter);
+        let is_new = !subscriptions.contains(&wanted.filter);
         let bytes = subscription_bytes + wanted.filter.as_bytes().len();
         let is_full =
             subscriptions.len() >= self.config.maximum_subscriptions || bytes > self.config.maximum_subscription_bytes;
@@ -78,32 +80,31 @@ impl Broker {
     }
 
     pub(super) fn grant(&mut self, key: u32, wanted: &Subscription, qos: QoS, identifier: Option<SubscriptionId>) {
-        let mut wanted = wanted.clone();
-        wanted.filter = owned(&wanted.filter);
-        let filter = wanted.filter.clone();
-        self.router.insert(&filter, key, Entry::new(&wanted, qos, identifier));
-        let granted = Granted { wanted, qos, identifier };
+        let filter = &wanted.filter;
+        self.router.insert(filter, key, Entry::new(wanted, qos, identifier));
+        let kept = Subscription { filter: owned(filter), ..wanted.clone() };
         let client = self.clients.get_mut(key).expect(PRESENT);
-        let is_new = client.subscriptions.insert(filter.clone(), granted.clone()).is_none();
+        let is_new = client.subscriptions.insert(Granted { wanted: kept, qos, identifier });
         if is_new {
             client.subscription_bytes += filter.as_bytes().len();
         }
-        client.replays.retain(|replay| replay.filter != filter);
-        let is_wanted = match granted.wanted.retain_handling {
+        client.forget_replay(filter);
+        let is_wanted = match wanted.retain_handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => is_new,
             RetainHandling::DoNotSend => false,
         };
         // U5-3.8.4: not to share groups.
         if is_wanted && !filter.is_shared() {
+            // A copy of the filter that is kept would make it larger for ever.
+            let mut begin = |cursor, is_status| {
+                client.begin_replay(Replay { filter: owned(filter), cursor, is_status, qos, identifier });
+            };
             if filter.as_bytes().starts_with(b"$SYS/") {
-                let (filter, granted) = (filter.clone(), granted.clone());
-                let cursor = self.status_values.cursor(&filter);
-                client.replays.push_back(Replay { filter, cursor, is_status: true, granted });
+                begin(self.status_values.cursor(filter), true);
             }
             // Below $SYS, too, where the embedder may have retained something.
-            let cursor = self.retained.cursor(&filter);
-            client.replays.push_back(Replay { filter, cursor, is_status: false, granted });
+            begin(self.retained.cursor(filter), false);
         }
     }
 
@@ -116,24 +117,26 @@ impl Broker {
 
     pub(super) fn unsubscribe(&mut self, now: Instant, key: u32, filter: &TopicFilter) -> ReasonCode {
         let client = self.clients.get_mut(key).expect(PRESENT);
-        client.replays.retain(|replay| replay.filter != *filter);
-        if client.subscriptions.remove(filter).is_none() {
+        client.forget_replay(filter);
+        if !client.subscriptions.remove(filter) {
             return ReasonCode::NO_SUBSCRIPTION_EXISTED;
         }
         client.subscription_bytes -= filter.as_bytes().len();
-        let client_id = client.info.client_id.clone();
         self.router.remove(filter, key);
         if filter.is_shared() {
             self.move_from_former(now, key);
         }
-        self.notice(|| Notice::Unsubscribed { client_id, filter: filter.clone() });
+        if self.makes_notices() {
+            let client_id = self.client_id(key).expect(PRESENT);
+            self.notice(|| Notice::Unsubscribed { client_id, filter: filter.clone() });
+        }
         ReasonCode::SUCCESS
     }
 
     /// Asks the policy again what a client may subscribe to.
     pub(super) fn review_subscriptions(&mut self, now: Instant, key: u32) {
         let client = self.clients.get(key).expect(PRESENT);
-        let all: Vec<Granted> = client.subscriptions.values().cloned().collect();
+        let all: Vec<Granted> = client.subscriptions.iter().cloned().collect();
         for Granted { wanted, qos: granted, identifier } in all {
             let info = &self.clients.get(key).expect(PRESENT).info;
             let maximum = self.config.maximum_qos_at(info.origin.listener);

@@ -21,16 +21,23 @@ pub(super) struct Link {
     /// The owner knows that the transport is to be closed.
     pub(super) is_close_told: bool,
     /// A session that the connection has not taken.
-    pub(super) returned: Option<Session>,
+    pub(super) returned: Option<Box<Session>>,
 }
 
-/// How far a link has come.
+/// What is left to write when a connection is over, and until when that may take.
+#[derive(Debug)]
+pub(super) struct LastWords {
+    pub(super) outbox: Outbox,
+    pub(super) until: Instant,
+}
+
+/// How far a link has come. Boxed, because a link that is idle pays for the largest.
 #[derive(Debug)]
 pub(super) enum State {
     /// Its connection lives.
     Open(Box<Connection<Server>>),
-    /// Its connection is over: what is left to write, and until when that may take.
-    Closing { outbox: Outbox, until: Instant },
+    /// Its connection is over.
+    Closing(Box<LastWords>),
     /// A subscriber in the process.
     Local,
 }
@@ -52,7 +59,7 @@ impl Link {
     pub(super) fn connection(&mut self) -> Option<&mut Connection<Server>> {
         match &mut self.state {
             State::Open(connection) => Some(connection),
-            State::Closing { .. } | State::Local => None,
+            State::Closing(_) | State::Local => None,
         }
     }
 
@@ -60,7 +67,7 @@ impl Link {
     pub(super) fn outbox(&mut self) -> Option<&mut Outbox> {
         match &mut self.state {
             State::Open(connection) => Some(connection.outbox()),
-            State::Closing { outbox, .. } => Some(outbox),
+            State::Closing(last) => Some(&mut last.outbox),
             State::Local => None,
         }
     }
@@ -69,9 +76,7 @@ impl Link {
     pub(super) fn wants_transport(&mut self) -> bool {
         match &self.state {
             State::Open(connection) => connection.outbox_len() > 0,
-            State::Closing { outbox, .. } => {
-                outbox.has_remaining() || !std::mem::replace(&mut self.is_close_told, true)
-            }
+            State::Closing(last) => last.outbox.has_remaining() || !std::mem::replace(&mut self.is_close_told, true),
             State::Local => false,
         }
     }
@@ -80,14 +85,14 @@ impl Link {
     pub(super) fn wants_close(&self) -> bool {
         match &self.state {
             State::Open(_) | State::Local => false,
-            State::Closing { outbox, .. } => !outbox.has_remaining(),
+            State::Closing(last) => !last.outbox.has_remaining(),
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Open(connection) => connection.poll_timeout(),
-            State::Closing { outbox, until } => outbox.has_remaining().then_some(*until),
+            State::Closing(last) => last.outbox.has_remaining().then_some(last.until),
             State::Local => None,
         }
     }
@@ -143,7 +148,7 @@ impl Links {
     }
 }
 
-fn slot(peer: Peer) -> usize {
+pub(super) fn slot(peer: Peer) -> usize {
     // Less than 2^24, so the cast loses nothing.
     (peer.as_u64() & ((1 << SLOT_BITS) - 1)) as usize
 }

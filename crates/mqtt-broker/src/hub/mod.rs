@@ -23,7 +23,7 @@ mod links;
 #[cfg(test)]
 mod tests;
 
-use links::{Link, Links, State};
+use links::{LastWords, Link, Links, State};
 
 /// A [`Broker`] and its connections, without I/O.
 ///
@@ -155,8 +155,8 @@ impl Hub {
                 self.mark_ready(peer);
                 self.pump(now);
             }
-            State::Closing { outbox, .. } => {
-                drop(outbox.take());
+            State::Closing(last) => {
+                drop(last.outbox.take());
                 self.settle(peer);
             }
             State::Local => {}
@@ -193,8 +193,8 @@ impl Hub {
             match &mut link.state {
                 State::Open(connection) => connection.handle_timeout(now),
                 // It does not read: its last words are lost.
-                State::Closing { outbox, until } if *until <= now => drop(outbox.take()),
-                State::Closing { .. } | State::Local => {}
+                State::Closing(last) if last.until <= now => drop(last.outbox.take()),
+                State::Closing(_) | State::Local => {}
             }
             self.mark_ready(peer);
             self.pump(now);
@@ -235,7 +235,7 @@ impl Hub {
     pub fn wants_input(&self, peer: Peer) -> bool {
         self.links.get(peer).is_some_and(|link| match &link.state {
             State::Open(connection) => connection.wants_input(),
-            State::Closing { .. } | State::Local => false,
+            State::Closing(_) | State::Local => false,
         })
     }
 
@@ -243,6 +243,12 @@ impl Hub {
     #[must_use]
     pub fn wants_close(&self, peer: Peer) -> bool {
         self.links.get(peer).is_none_or(Link::wants_close)
+    }
+
+    /// Where the owner may keep what belongs to a peer: a small number that no other peer has while this one is there.
+    #[must_use]
+    pub fn slot(peer: Peer) -> usize {
+        links::slot(peer)
     }
 
     /// How many peers there are, those included whose connection has ended.
@@ -294,9 +300,9 @@ impl Hub {
             // Nobody is left who would read it.
             drop(outbox.take());
         }
-        let closing = State::Closing { outbox, until: now + FLUSH_TIMEOUT };
+        let closing = State::Closing(Box::new(LastWords { outbox, until: now + FLUSH_TIMEOUT }));
         let State::Open(connection) = std::mem::replace(&mut link.state, closing) else { return };
-        let session = link.returned.take().unwrap_or_else(|| connection.into_session());
+        let session = link.returned.take().map_or_else(|| connection.into_session(), |session| *session);
         self.broker.handle_closed(now, peer, closed, session);
         self.settle(peer);
     }
@@ -387,7 +393,7 @@ fn perform(link: &mut Link, now: Instant, action: Action) {
             Ok(()) => Ok(()),
             Err(rejected) => {
                 let why = rejected.kind().clone();
-                link.returned = rejected.into_inner();
+                link.returned = rejected.into_inner().map(Box::new);
                 Err(why)
             }
         },

@@ -2,7 +2,7 @@
 
 /// The hash of a level below a parent. Levels hold no zero byte, so that a padded tail is unambiguous.
 #[inline]
-pub(super) fn hash(seed: u64, parent: u32, level: &[u8]) -> u64 {
+pub(crate) fn hash(seed: u64, parent: u32, level: &[u8]) -> u64 {
     let mut state = fold(seed ^ u64::from(parent), SPREAD);
     let mut words = level.chunks_exact(8);
     for word in &mut words {

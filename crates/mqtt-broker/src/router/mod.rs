@@ -49,6 +49,8 @@ pub use matches::{Matches, Target};
 pub use retained::{Full, Retained, RetainedLimits, Stored};
 pub use shares::{Member, ShareId};
 
+pub(crate) use hash::hash;
+
 use entry::Packed;
 use shares::Shares;
 use tree::Tree;

@@ -1,22 +1,19 @@
 //! What a server is started with.
 
-use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{self, Runtime};
-use tokio::task::{AbortHandle, LocalSet};
+use mio::{Poll, Waker};
 
 use super::Server;
-use super::accept::{Door, accept};
+use super::door::Door;
 use super::inbox::Inbox;
 use super::listener::{BindError, Bound, Listener};
-use super::run::{End, Shared, sweep};
+use super::run::{End, Guests, INBOX, Runner, door_token};
 use super::stream::Acceptor;
 use crate::{Broker, Config, Hub, Notice, Policy};
 
@@ -94,33 +91,30 @@ impl Builder {
         if self.listeners.is_empty() {
             self.listeners.push(Listener::tcp("127.0.0.1:0"));
         }
-        let mut doors = Vec::new();
-        for listener in &self.listeners {
-            doors.push((listener.maximum_connections, listener.bind()?));
+        let mut sockets = Vec::new();
+        for (index, listener) in (0..).zip(&self.listeners) {
+            sockets.extend(listener.bind()?.into_iter().map(|socket| (index, socket)));
         }
-        let addresses = doors.iter().flat_map(|(_, sockets)| sockets).filter_map(Bound::address).collect();
-        let runtime =
-            runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(StartError::System)?;
-        let doors = {
-            let _registers_sockets = runtime.enter();
-            let all = doors.into_iter().map(|(maximum, sockets)| {
-                let acceptors: io::Result<Vec<_>> = sockets.into_iter().map(Acceptor::new).collect();
-                acceptors.map(|acceptors| (maximum, acceptors))
-            });
-            all.collect::<io::Result<Vec<_>>>().map_err(StartError::System)?
-        };
-        let inbox = Arc::new(Inbox::default());
+        let addresses = sockets.iter().filter_map(|(_, socket)| Bound::address(socket)).collect();
+        let poll = Poll::new().map_err(StartError::System)?;
+        let mut doors = Vec::new();
+        for (index, (listener, socket)) in sockets.into_iter().enumerate() {
+            let mut acceptor = Acceptor::new(socket);
+            acceptor.register(poll.registry(), door_token(index)).map_err(StartError::System)?;
+            doors.push(Door::new(listener, acceptor));
+        }
+        let waker = Waker::new(poll.registry(), INBOX).map_err(StartError::System)?;
+        let inbox = Arc::new(Inbox::new(waker));
         let grace = self.grace;
         let thread = thread::Builder::new().name("mqtt-broker".to_owned()).spawn({
             let inbox = Arc::clone(&inbox);
-            move || self.run(&runtime, doors, &inbox)
+            move || self.run(poll, doors, &inbox)
         });
         Ok(Server { inbox, addresses, grace, thread: Some(thread.map_err(StartError::System)?) })
     }
 
     /// The thread.
-    fn run(mut self, runtime: &Runtime, doors: Vec<(Option<usize>, Vec<Acceptor>)>, inbox: &Arc<Inbox>) -> End {
-        let _last = LastWill(inbox);
+    fn run(mut self, poll: Poll, doors: Vec<Door>, inbox: &Arc<Inbox>) -> End {
         inbox.own();
         if self.on_notice.is_some() && self.config.maximum_notices == 0 {
             self.config.maximum_notices = NOTICES;
@@ -129,24 +123,12 @@ impl Builder {
             self.config.seed = RandomState::new().build_hasher().finish();
         }
         self.config.listeners = self.listeners.iter().map(|listener| listener.config.clone()).collect();
+        let guests = self.listeners.iter().map(|listener| Guests { count: 0, maximum: listener.maximum_connections });
         let hub = Hub::new(Broker::new(self.config, self.policy));
-        let shared = Rc::new(Shared::new(hub, self.on_notice));
-        let tasks = LocalSet::new();
-        let mut accepting = Vec::new();
-        for (index, (maximum_connections, acceptors)) in (0..).zip(doors) {
-            let door = Rc::new(Door { index, maximum_connections, connections: Cell::new(0) });
-            for acceptor in acceptors {
-                let task = accept(Rc::clone(&shared), Rc::clone(&door), acceptor);
-                accepting.push(tasks.spawn_local(task).abort_handle());
-            }
-        }
-        let stop = move || accepting.iter().for_each(AbortHandle::abort);
-        let sweeper = tasks.spawn_local(sweep(Rc::clone(&shared), Arc::clone(inbox), stop));
-        // A task that panics does not come to its end.
-        let end = tasks.block_on(runtime, sweeper).unwrap_or(End::Panicked);
-        // Before the sockets close: whoever has seen that is told that the server has stopped.
-        inbox.end();
-        end
+        let mut runner = Runner::new(poll, hub, Arc::clone(inbox), doors, guests.collect(), self.on_notice);
+        // It goes before the sockets close: whoever has seen that is told that the server has stopped.
+        let _last = LastWill(inbox);
+        runner.run()
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use mio::Waker;
 use mqtt_proto::{Message, ReasonCode, Subscription as Wanted};
 
 use super::Stopped;
@@ -35,9 +35,10 @@ pub(super) struct Wishes {
 }
 
 /// A bounded queue of commands.
-#[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
+    /// Ends the poll of the server's thread.
+    waker: Waker,
     /// There is room, something was fulfilled, or it is over.
     changed: Condvar,
 }
@@ -49,13 +50,18 @@ struct State {
     asked: u64,
     /// How many of them are fulfilled.
     fulfilled: u64,
-    waker: Option<Waker>,
+    /// The server's thread will look without being told once more.
+    is_told: bool,
     /// The server's thread.
     owner: Option<ThreadId>,
     is_over: bool,
 }
 
 impl Inbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { state: Mutex::default(), waker, changed: Condvar::new() }
+    }
+
     /// Asks for something; waits while too much waits already. Gives the number to [`Self::wait`] for.
     ///
     /// A hook that asks, on the server's own thread, never waits: nobody would ever make room for it.
@@ -70,7 +76,7 @@ impl Inbox {
         }
         state.wishes.commands.push_back(command);
         state.asked += 1;
-        state.wake();
+        self.tell(&mut state);
         Ok(state.asked)
     }
 
@@ -88,13 +94,13 @@ impl Inbox {
     pub(super) fn tell_mailboxes(&self) {
         let mut state = self.lock();
         state.wishes.mailboxes = true;
-        state.wake();
+        self.tell(&mut state);
     }
 
     pub(super) fn shut_down(&self, grace: Duration) {
         let mut state = self.lock();
         state.wishes.shut_down = Some(grace);
-        state.wake();
+        self.tell(&mut state);
     }
 
     /// Makes this thread the one that fulfils.
@@ -102,12 +108,10 @@ impl Inbox {
         self.lock().owner = Some(thread::current().id());
     }
 
-    /// Takes what is wished; or leaves the waker for when there is something.
-    pub(super) fn take(&self, waker: &Waker) -> Wishes {
+    /// Takes what is wished.
+    pub(super) fn take(&self) -> Wishes {
         let mut state = self.lock();
-        if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            state.waker = Some(waker.clone());
-        }
+        state.is_told = false;
         std::mem::take(&mut state.wishes)
     }
 
@@ -134,17 +138,15 @@ impl Inbox {
         self.changed.notify_all();
     }
 
+    /// Once for all that is wished until the server's thread looks.
+    fn tell(&self, state: &mut State) {
+        // If it fails, the next wish tries again.
+        state.is_told = state.is_told || self.waker.wake().is_ok();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing between lock and unlock can panic and leave it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
     }
 }
 

@@ -1,14 +1,15 @@
-//! A broker on sockets: one thread with a small runtime of its own, whatever the program around it runs on.
+//! A broker on sockets: one thread with a loop of its own, whatever the program around it runs on.
 
-mod accept;
 mod builder;
+mod door;
 mod error;
 mod inbox;
-mod link;
+mod linger;
 mod listener;
 mod mailbox;
 mod run;
 mod stream;
+mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -182,7 +183,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The server had stopped before, because a hook panicked.
+    /// The server had stopped before, because a hook panicked or the system refused to poll its sockets.
     pub fn shut_down(mut self) -> Result<(), Stopped> {
         self.stop(self.grace)
     }
@@ -193,7 +194,7 @@ impl Server {
         let thread = self.thread.take().filter(|handle| handle.thread().id() != thread::current().id());
         match thread.map(JoinHandle::join) {
             None | Some(Ok(End::ShutDown)) => Ok(()),
-            Some(Ok(End::Panicked) | Err(_)) => Err(Stopped),
+            Some(Ok(End::Broken) | Err(_)) => Err(Stopped),
         }
     }
 }

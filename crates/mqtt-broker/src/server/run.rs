@@ -1,156 +1,342 @@
 //! The server's thread: one hub, its sockets and its clock.
 //!
-//! Each connection has a task that reads and feeds the hub; one task, the sweeper, does all the rest when the tasks that
-//! were ready have had their turn: it writes to every peer that has something, once, runs the timers, and fulfils the wishes
-//! of other threads. So all that comes in at the same time leaves together, with one system call for each peer. A task
-//! writes by itself only where a socket was full.
+//! A round begins with a poll of all sockets. What has come in goes to the hub; then the timers run, and the wishes of other
+//! threads are fulfilled; and last, every peer that has something is written to, once. So all that comes in at the same time
+//! leaves together, with one system call for each peer.
 //!
-//! Everything is on one thread in a `RefCell`: no borrow lives across an await, and hooks run inside of one, so they have
-//! no way to come back here but the inbox.
+//! There is no task and no future: a connection that says nothing is a [`Wire`] in a list, because there may be many.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
-use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::rc::Rc;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Buf;
+use mio::event::Event;
+use mio::{Events, Poll, Token};
 use mqtt_proto::{Instant, Subscription, Text};
-use tokio::time::{Instant as Clock, Sleep};
 
+use super::door::{Door, Knock};
 use super::inbox::{Command, Inbox, Wishes};
+use super::linger::{self, Lingering};
 use super::mailbox::Mailbox;
-use super::stream::Writer;
-use crate::{Hub, Notice, Peer};
+use super::stream::Stream;
+use super::wire::{Outcome, READ_MAXIMUM, Wire};
+use crate::{Hub, Notice, Origin, Peer};
 
-/// What all tasks of the thread share.
-pub(super) struct Shared {
-    pub(super) state: RefCell<State>,
-    started: Clock,
-    sweeper: RefCell<Option<Waker>>,
-    /// Tasks of connections.
-    pub(super) links: Cell<usize>,
-    /// A task has panicked, in a hook most likely: nobody knows what state the hub is in.
-    has_panicked: Cell<bool>,
-}
-
-/// What changes with every event.
-pub(super) struct State {
-    pub(super) hub: Hub,
-    pub(super) wires: HashMap<Peer, Wire>,
-    mailboxes: BTreeMap<Peer, Arc<Mailbox>>,
-    pub(super) scratch: Box<[u8]>,
+/// What the thread owns.
+pub(super) struct Runner {
+    poll: Poll,
+    hub: Hub,
+    started: std::time::Instant,
+    inbox: Arc<Inbox>,
     on_notice: Option<Box<dyn FnMut(Notice) + Send>>,
+    doors: Vec<Door>,
+    /// Connections of each listener, and how many it may have.
+    guests: Vec<Guests>,
+    /// Connections by the slots of their peers.
+    wires: Vec<Option<Wire>>,
+    lingering: Lingering,
+    /// What goes on in the next round, whatever the poll says.
+    again: VecDeque<Turn>,
+    mailboxes: BTreeMap<Peer, Arc<Mailbox>>,
+    scratch: Box<[u8]>,
+    /// When the server stops, whatever there is to say.
+    deadline: Option<Instant>,
 }
 
-/// The way out to a peer.
-pub(super) struct Wire {
-    pub(super) writer: Writer,
-    /// Of its task.
-    pub(super) waker: Option<Waker>,
-    /// The socket takes nothing now: the task waits until it does.
-    pub(super) is_full: bool,
-    /// The task waits until something has been written, because its input is not wanted before.
-    pub(super) is_held: bool,
+#[derive(Debug)]
+pub(super) struct Guests {
+    pub(super) count: usize,
+    pub(super) maximum: Option<usize>,
 }
 
-impl Wire {
-    /// Writes what the peer's outbox holds, as far as the socket takes it.
-    pub(super) fn flush(&mut self, hub: &mut Hub, now: Instant, peer: Peer) {
-        let mut is_news = false;
-        while !self.is_full {
-            let Some(outbox) = hub.outbox(peer).filter(|outbox| outbox.has_remaining()) else { break };
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = outbox.chunks_vectored(&mut slices);
-            match self.writer.try_write(&slices[..filled]) {
-                Ok(written @ 1..) => {
-                    outbox.advance(written);
-                    hub.handle_written(now, peer);
-                    is_news |= std::mem::take(&mut self.is_held);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_full = true;
-                    is_news = true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => {
-                    hub.handle_eof(now, peer);
-                    break;
-                }
-            }
-        }
-        if is_news || hub.wants_close(peer) {
-            if let Some(waker) = &self.waker {
-                waker.wake_by_ref();
-            }
-        }
-    }
+/// Who has more to do.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// The connection in this slot.
+    Wire(usize),
+    /// The connection that is closing.
+    Leaving(u32),
+    Door(usize),
 }
 
-impl Shared {
-    pub(super) fn new(hub: Hub, on_notice: Option<Box<dyn FnMut(Notice) + Send>>) -> Self {
-        let state = State {
+/// How the thread ended, unless it panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    ShutDown,
+    /// The system does not tell any more what has come.
+    Broken,
+}
+
+impl Runner {
+    /// Each listener's sockets are registered by [`door_token`].
+    pub(super) fn new(
+        poll: Poll,
+        hub: Hub,
+        inbox: Arc<Inbox>,
+        doors: Vec<Door>,
+        guests: Vec<Guests>,
+        on_notice: Option<Box<dyn FnMut(Notice) + Send>>,
+    ) -> Self {
+        Self {
+            poll,
             hub,
-            wires: HashMap::new(),
+            started: std::time::Instant::now(),
+            inbox,
+            on_notice,
+            doors,
+            guests,
+            wires: Vec::new(),
+            lingering: Lingering::default(),
+            again: VecDeque::new(),
             mailboxes: BTreeMap::new(),
             scratch: vec![0; READ_MAXIMUM].into(),
-            on_notice,
-        };
-        Self {
-            state: RefCell::new(state),
-            started: Clock::now(),
-            sweeper: RefCell::new(None),
-            links: Cell::new(0),
-            has_panicked: Cell::new(false),
+            deadline: None,
+        }
+    }
+
+    /// Runs until the server is to stop, and all is said or the time for it is over.
+    pub(super) fn run(&mut self) -> End {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            match self.poll.poll(&mut events, self.timeout()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return End::Broken,
+            }
+            let now = self.now();
+            for _ in 0..self.again.len() {
+                let Some(turn) = self.again.pop_front() else { break };
+                self.take_turn(now, turn);
+            }
+            let is_wished = events.iter().filter(|event| !self.handle(now, event)).count() > 0;
+            let fulfilled = if is_wished { self.fulfil(now) } else { 0 };
+            self.handle_time(now);
+            self.flush(now);
+            self.inbox.fulfilled(fulfilled);
+            self.tell();
+            if self.deadline.is_some_and(|deadline| deadline <= now || self.is_deserted()) {
+                return End::ShutDown;
+            }
         }
     }
 
     /// The time as the hub knows it.
-    pub(super) fn now(&self) -> Instant {
+    fn now(&self) -> Instant {
         Instant::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Lets the sweeper run after all tasks that are ready now.
-    pub(super) fn sweep_soon(&self) {
-        if let Some(waker) = &*self.sweeper.borrow() {
-            waker.wake_by_ref();
+    /// How long the poll may take.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let doors = self.doors.iter().filter_map(|door| door.opens_at);
+        let others = [self.hub.poll_timeout(), self.lingering.next_deadline(), self.deadline];
+        let next = others.into_iter().flatten().chain(doors).min()?;
+        Some(next.since(self.now()))
+    }
+
+    fn is_deserted(&self) -> bool {
+        self.guests.iter().all(|guests| guests.count == 0)
+    }
+
+    /// Does what a poll has told. False if it is that somebody wishes for something.
+    fn handle(&mut self, now: Instant, event: &Event) -> bool {
+        let token = event.token();
+        if token == INBOX {
+            return false;
+        }
+        if let Some(door) = token.0.checked_sub(FIRST_DOOR) {
+            self.accept(now, door);
+        } else if let Some(key) = Lingering::key(token) {
+            self.read_leaving(key);
+        } else if let Some(Some(wire)) = self.wires.get_mut(token.0) {
+            if event.is_read_closed() || event.is_error() {
+                wire.handle_finished();
+            }
+            if (event.is_writable() || event.is_error()) && wire.handle_writable() {
+                self.write(now, token.0);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.read(now, token.0);
+            }
+        }
+        true
+    }
+
+    fn take_turn(&mut self, now: Instant, turn: Turn) {
+        match turn {
+            Turn::Wire(slot) => self.read(now, slot),
+            Turn::Leaving(key) => self.read_leaving(key),
+            Turn::Door(door) => self.accept(now, door),
         }
     }
 
-    /// The same moment on the runtime's clock.
-    fn at(&self, time: Instant) -> Option<Clock> {
-        self.started.checked_add(Duration::from_millis(time.as_millis()))
-    }
-}
-
-/// Tells the sweeper when a task panics: without it, the rest would go on with a hub that is in pieces.
-pub(super) struct Tripwire(pub(super) Rc<Shared>);
-
-impl Drop for Tripwire {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.has_panicked.set(true);
-            self.0.sweep_soon();
-        }
-    }
-}
-
-impl State {
-    /// Writes what the peers' outboxes hold, as far as their sockets take it.
-    fn flush(&mut self, now: Instant) {
-        while let Some(peer) = self.hub.poll_writable() {
-            if let Some(mailbox) = self.mailboxes.get(&peer) {
-                mailbox.fill(|| self.hub.poll_message(now, peer));
-            } else {
-                if let Some(wire) = self.wires.get_mut(&peer) {
-                    wire.flush(&mut self.hub, now, peer);
+    /// Lets in who has come, some at a time.
+    fn accept(&mut self, now: Instant, index: usize) {
+        for _ in 0..GUESTS_AT_A_TIME {
+            let Some(door) = self.doors.get_mut(index) else { return };
+            if door.opens_at.is_some_and(|at| at > now) {
+                return;
+            }
+            door.opens_at = None;
+            let listener = door.listener;
+            match door.accept(now) {
+                Knock::Guest(stream, address) => self.enter(now, listener, stream, address),
+                Knock::Gone => {}
+                Knock::Nobody => return,
+                Knock::Shut(notice) => {
+                    if let (Some(on_notice), Some(notice)) = (&mut self.on_notice, notice) {
+                        on_notice(notice);
+                    }
+                    return;
                 }
             }
         }
+        self.again.push_back(Turn::Door(index));
+    }
+
+    fn enter(&mut self, now: Instant, listener: u32, mut stream: Stream, address: Box<str>) {
+        let Some(guests) = self.guests.get_mut(listener as usize) else { return };
+        let origin = Origin { listener, address: Some(address) };
+        // If there is no room, the socket is dropped here, and with it the connection.
+        if let Some(maximum) = guests.maximum.filter(|maximum| guests.count >= *maximum) {
+            if let Some(on_notice) = &mut self.on_notice {
+                on_notice(Notice::TurnedAway { origin, maximum });
+            }
+            return;
+        }
+        let Ok(peer) = self.hub.open(now, origin) else { return };
+        let slot = Hub::slot(peer);
+        if stream.register(self.poll.registry(), Token(slot)).is_err() {
+            return self.hub.handle_closed(now, peer);
+        }
+        guests.count += 1;
+        if self.wires.len() <= slot {
+            self.wires.resize_with(slot + 1, || None);
+        }
+        self.wires[slot] = Some(Wire::new(peer, stream, listener));
+    }
+
+    fn leave(&mut self, listener: u32) {
+        if let Some(guests) = self.guests.get_mut(listener as usize) {
+            guests.count -= 1;
+        }
+    }
+
+    fn read(&mut self, now: Instant, slot: usize) {
+        let Some(Some(wire)) = self.wires.get_mut(slot) else { return };
+        let outcome = wire.read(&mut self.hub, now, &mut self.scratch);
+        self.settle(now, slot, outcome);
+        self.tell();
+    }
+
+    fn write(&mut self, now: Instant, slot: usize) {
+        let Some(Some(wire)) = self.wires.get_mut(slot) else { return };
+        let outcome = wire.flush(&mut self.hub, now, self.poll.registry(), Token(slot));
+        self.settle(now, slot, outcome);
+    }
+
+    fn settle(&mut self, now: Instant, slot: usize, outcome: Outcome) {
+        match outcome {
+            Outcome::Waits => return,
+            Outcome::Again => return self.again.push_back(Turn::Wire(slot)),
+            Outcome::TheyClosed | Outcome::WeClose => {}
+        }
+        let Some(Wire { peer, stream, door, .. }) = self.wires.get_mut(slot).and_then(Option::take) else { return };
+        self.hub.handle_closed(now, peer);
+        let lingers = outcome == Outcome::WeClose && self.lingering.insert(now, stream, door, self.poll.registry());
+        if !lingers {
+            self.leave(door);
+        }
+    }
+
+    fn read_leaving(&mut self, key: u32) {
+        match self.lingering.read(key, &mut self.scratch) {
+            Ok(Outcome::Again) => self.again.push_back(Turn::Leaving(key)),
+            Ok(Outcome::Waits | Outcome::TheyClosed | Outcome::WeClose) => {}
+            Err(door) => self.leave(door),
+        }
+    }
+
+    /// Does what is due.
+    fn handle_time(&mut self, now: Instant) {
+        if self.hub.poll_timeout().is_some_and(|time| time <= now) {
+            self.hub.handle_timeout(now);
+        }
+        while let Some(door) = self.lingering.take_late(now) {
+            self.leave(door);
+        }
+        for index in 0..self.doors.len() {
+            if self.doors[index].opens_at.is_some_and(|at| at <= now) {
+                self.accept(now, index);
+            }
+        }
+    }
+
+    /// Writes what the peers' outboxes hold, as far as their sockets take it.
+    fn flush(&mut self, now: Instant) {
+        while let Some(peer) = self.hub.poll_writable() {
+            let slot = Hub::slot(peer);
+            match self.wires.get(slot) {
+                Some(Some(wire)) if wire.peer == peer => self.write(now, slot),
+                Some(_) | None => {
+                    if let Some(mailbox) = self.mailboxes.get(&peer) {
+                        mailbox.fill(|| self.hub.poll_message(now, peer));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands the broker's notices to the embedder.
+    fn tell(&mut self) {
+        while let Some(notice) = self.hub.broker_mut().poll_notice() {
+            if let Some(on_notice) = &mut self.on_notice {
+                on_notice(notice);
+            }
+        }
+    }
+}
+
+/// The wishes of other threads.
+impl Runner {
+    /// Does what other threads want. How many commands those were.
+    fn fulfil(&mut self, now: Instant) -> usize {
+        let Wishes { commands, mailboxes, shut_down } = self.inbox.take();
+        let count = commands.len();
+        for command in commands {
+            match command {
+                Command::Publish(message, refused) => {
+                    if let (Err(reason), Some(refused)) = (self.hub.broker_mut().publish(now, message), refused) {
+                        refused.get_or_init(|| reason);
+                    }
+                }
+                Command::Subscribe { wanted, mailbox } => self.subscribe(wanted, mailbox),
+                Command::Reload(policy) => self.hub.broker_mut().replace_policy(now, policy),
+            }
+            self.hub.pump(now);
+        }
+        if mailboxes {
+            let hub = &mut self.hub;
+            self.mailboxes.retain(|peer, mailbox| {
+                let is_wanted = !mailbox.is_unwanted();
+                if is_wanted {
+                    mailbox.fill(|| hub.poll_message(now, *peer));
+                } else {
+                    hub.handle_closed(now, *peer);
+                }
+                is_wanted
+            });
+        }
+        if let Some(grace) = shut_down.filter(|_| self.deadline.is_none()) {
+            self.deadline = Some(now + grace);
+            self.doors.clear();
+            self.hub.broker_mut().shut_down(now);
+            self.hub.pump(now);
+        }
+        count
     }
 
     fn subscribe(&mut self, wanted: Vec<Subscription>, mailbox: Arc<Mailbox>) {
@@ -163,135 +349,27 @@ impl State {
             }
         }
     }
-
-    /// Does what other threads want.
-    fn fulfil(&mut self, now: Instant, wishes: &mut Wishes) -> usize {
-        let count = wishes.commands.len();
-        for command in wishes.commands.drain(..) {
-            match command {
-                Command::Publish(message, refused) => {
-                    if let (Err(reason), Some(refused)) = (self.hub.broker_mut().publish(now, message), refused) {
-                        refused.get_or_init(|| reason);
-                    }
-                }
-                Command::Subscribe { wanted, mailbox } => self.subscribe(wanted, mailbox),
-                Command::Reload(policy) => self.hub.broker_mut().replace_policy(now, policy),
-            }
-            self.hub.pump(now);
-        }
-        if wishes.mailboxes {
-            let hub = &mut self.hub;
-            self.mailboxes.retain(|peer, mailbox| {
-                let is_wanted = !mailbox.is_unwanted();
-                if is_wanted {
-                    mailbox.fill(|| hub.poll_message(now, *peer));
-                } else {
-                    hub.handle_closed(now, *peer);
-                }
-                is_wanted
-            });
-        }
-        count
-    }
 }
 
-/// How the sweeper ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    ShutDown,
-    Panicked,
-}
-
-/// Sweeps until the server is to stop, and all is said or the time for it is over.
-pub(super) async fn sweep(shared: Rc<Shared>, inbox: Arc<Inbox>, mut stop: impl FnMut()) -> End {
-    let mut alarm = Alarm::default();
-    let mut deadline = None;
-    poll_fn(|cx| {
-        if shared.has_panicked.get() {
-            return Poll::Ready(End::Panicked);
-        }
-        let is_known = shared.sweeper.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if !is_known {
-            *shared.sweeper.borrow_mut() = Some(cx.waker().clone());
-        }
-        let now = shared.now();
-        let mut wishes = inbox.take(cx.waker());
-        let state = &mut *shared.state.borrow_mut();
-        let fulfilled = state.fulfil(now, &mut wishes);
-        if let Some(grace) = wishes.shut_down.take().filter(|_| deadline.is_none()) {
-            deadline = Some(now + grace);
-            stop();
-            state.hub.broker_mut().shut_down(now);
-            state.hub.pump(now);
-        }
-        if state.hub.poll_timeout().is_some_and(|time| time <= now) {
-            state.hub.handle_timeout(now);
-        }
-        state.flush(now);
-        inbox.fulfilled(fulfilled);
-        state.tell();
-        if deadline.is_some_and(|deadline| shared.links.get() == 0 || deadline <= now) {
-            return Poll::Ready(End::ShutDown);
-        }
-        let next = state.hub.poll_timeout().into_iter().chain(deadline).min();
-        if alarm.is_due(next.and_then(|time| shared.at(time)), cx) {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-impl Drop for State {
+impl Drop for Runner {
     fn drop(&mut self) {
         self.mailboxes.values().for_each(|mailbox| mailbox.end());
     }
 }
 
-impl State {
-    /// Hands the broker's notices to the embedder.
-    pub(super) fn tell(&mut self) {
-        while let Some(notice) = self.hub.broker_mut().poll_notice() {
-            self.notice(notice);
-        }
-    }
-
-    /// Hands a notice to the embedder.
-    pub(super) fn notice(&mut self, notice: Notice) {
-        if let Some(on_notice) = &mut self.on_notice {
-            on_notice(notice);
-        }
-    }
+/// By what a listening socket is known to the poll.
+pub(super) const fn door_token(index: usize) -> Token {
+    Token(FIRST_DOOR + index)
 }
 
-/// One timer of the runtime. It is moved only to an earlier time, because each packet moves the hub's to a later one.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-}
+/// By what the wishes of other threads are known to the poll.
+pub(super) const INBOX: Token = Token(usize::MAX);
 
-impl Alarm {
-    /// Whether `next` has come; if not, the task is woken when it does, or earlier.
-    fn is_due(&mut self, next: Option<Clock>, cx: &mut Context<'_>) -> bool {
-        let Some(next) = next else { return false };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
-        if sleep.deadline() > next {
-            sleep.as_mut().reset(next);
-        }
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        if next <= Clock::now() {
-            return true;
-        }
-        // It was set for a time that does not matter any more.
-        sleep.as_mut().reset(next);
-        sleep.as_mut().poll(cx).is_ready()
-    }
-}
+/// After the tokens of connections, which are the slots of their peers, and of those that are closing.
+const FIRST_DOOR: usize = 2 * linger::TOKENS;
 
-/// Bytes of one read at most.
-pub(super) const READ_MAXIMUM: usize = 64 << 10;
+/// Sockets that one poll tells of. The others are told of by the next.
+const EVENTS: usize = 1024;
 
-/// Buffers of one write.
-const SLICES: usize = 64;
+/// Connections that are let in before others have their turn.
+const GUESTS_AT_A_TIME: usize = 64;

@@ -1,19 +1,19 @@
-//! The two kinds of sockets, each as a half that reads and a half that writes without waiting.
+//! The two kinds of sockets, none of which ever waits.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, tcp};
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream, unix};
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
 
 use super::listener::Bound;
 #[cfg(unix)]
 use super::listener::SocketFile;
 
-/// A listening socket of the runtime.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) enum Acceptor {
     Tcp(TcpListener),
@@ -22,91 +22,101 @@ pub(super) enum Acceptor {
 }
 
 impl Acceptor {
-    /// Hands a socket over to the runtime on whose thread this is called.
-    pub(super) fn new(bound: Bound) -> io::Result<Self> {
+    pub(super) fn new(bound: Bound) -> Self {
         match bound {
-            Bound::Tcp(listener, _) => TcpListener::from_std(listener).map(Self::Tcp),
+            Bound::Tcp(listener, _) => Self::Tcp(TcpListener::from_std(listener)),
             #[cfg(unix)]
-            Bound::Unix(listener, file) => UnixListener::from_std(listener).map(|listener| Self::Unix(listener, file)),
+            Bound::Unix(listener, file) => Self::Unix(UnixListener::from_std(listener), file),
         }
     }
 
-    /// Waits for a connection: its halves, and where it comes from, for logs.
-    pub(super) async fn accept(&self) -> io::Result<(Reader, Writer, String)> {
+    /// From now on a poll tells when a connection has come.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let source: &mut dyn Source = match self {
+            Self::Tcp(listener) => listener,
+            #[cfg(unix)]
+            Self::Unix(listener, _) => listener,
+        };
+        source.register(registry, token, Interest::READABLE)
+    }
+
+    /// The next connection, and where it comes from, for logs; [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none.
+    pub(super) fn accept(&self) -> io::Result<(Stream, Box<str>)> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
-                Ok(split_tcp(stream, address.to_string()))
+                let (stream, address) = listener.accept()?;
+                // Packets are coalesced in the outbox already. If it fails, the connection is slower, or it is dead and will
+                // say so.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), address.to_string().into()))
             }
             #[cfg(unix)]
             Self::Unix(listener, _) => {
-                let (stream, _) = listener.accept().await?;
-                Ok(split_unix(stream))
+                let (stream, _) = listener.accept()?;
+                Ok((Stream::Unix(stream), "unix".into()))
             }
         }
     }
 }
 
-fn split_tcp(stream: TcpStream, address: String) -> (Reader, Writer, String) {
-    // Packets are coalesced in the outbox already. If it fails, the connection is slower, or it is dead and will say so.
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    (Reader::Tcp(reader), Writer::Tcp(writer), address)
-}
-
-#[cfg(unix)]
-fn split_unix(stream: UnixStream) -> (Reader, Writer, String) {
-    let (reader, writer) = stream.into_split();
-    (Reader::Unix(reader), Writer::Unix(writer), "unix".to_owned())
-}
-
-/// The half that reads.
+/// A connection.
 #[derive(Debug)]
-pub(super) enum Reader {
-    Tcp(tcp::OwnedReadHalf),
+pub(super) enum Stream {
+    Tcp(TcpStream),
     #[cfg(unix)]
-    Unix(unix::OwnedReadHalf),
+    Unix(UnixStream),
 }
 
-impl Reader {
-    /// Reads once into `buffer`; 0 is the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        let polled = match self {
-            Self::Tcp(half) => Pin::new(half).poll_read(cx, &mut buffer),
-            #[cfg(unix)]
-            Self::Unix(half) => Pin::new(half).poll_read(cx, &mut buffer),
-        };
-        polled.map_ok(|()| buffer.filled().len())
+impl Stream {
+    /// From now on a poll tells when there is something to read.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.source().register(registry, token, Interest::READABLE)
     }
-}
 
-/// The half that writes. Dropping it says that nothing more will come.
-#[derive(Debug)]
-pub(super) enum Writer {
-    Tcp(tcp::OwnedWriteHalf),
-    #[cfg(unix)]
-    Unix(unix::OwnedWriteHalf),
-}
+    /// As [`register`](Self::register), for one that is registered already. What there is to read is told once more.
+    pub(super) fn register_anew(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.source().reregister(registry, token, interest)
+    }
 
-impl Writer {
-    /// Writes what the socket takes now; [`WouldBlock`](io::ErrorKind::WouldBlock) if that is nothing.
-    pub(super) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Reads once; 0 is the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(half) => half.try_write_vectored(slices),
+            Self::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
-            Self::Unix(half) => half.try_write_vectored(slices),
+            Self::Unix(stream) => stream.read(buffer),
         }
     }
 
-    /// Waits until the socket takes something again, or has failed.
-    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = match self {
-            Self::Tcp(half) => half.as_ref().poll_write_ready(cx),
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]
-            Self::Unix(half) => half.as_ref().poll_write_ready(cx),
-        };
-        // An error shows up again when it is written to.
-        polled.map(|_| ())
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write_vectored(slices),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write_vectored(slices),
+        }
+    }
+
+    /// Says that nothing more will come.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use mqtt_broker::{Config, Gone, ListenerConfig, Notice, OpenError};
+use mqtt_broker::{Config, Gone, ListenerConfig, Notice, OpenError, Origin};
 use mqtt_proto::{Closed, Connect, Disconnect, QoS, ReasonCode, Session, Text, TopicName, Version, Will};
 
 use crate::rig::{Rig, at, message, text, v5, v311};
@@ -228,6 +228,8 @@ fn there_are_never_more_links_than_the_maximum() {
             rig.client(&format!("client-{n}"));
         }
         assert_eq!(rig.open(), Err(OpenError::TooManyConnections));
+        let notice = Notice::TurnedAway { origin: Origin::default(), maximum };
+        assert_eq!(rig.broker.poll_notice(), Some(notice));
         if maximum > 0 {
             rig.cut(0);
             assert!(rig.open().is_ok());

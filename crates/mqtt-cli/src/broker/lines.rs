@@ -64,6 +64,12 @@ impl Lines {
                 );
             }
             Notice::Dropped { client_id, topic, why } => self.dropped(client_id, &topic, why),
+            Notice::TurnedAway { origin, maximum } => {
+                let from = origin.address.as_deref().unwrap_or("this process");
+                self.connection(format_args!(
+                    "Client connection from {from} denied: max_connections exceeded ({maximum} are there)."
+                ));
+            }
             Notice::AcceptFailed { listener, why, failures } => {
                 let text =
                     format!("Error: listener {} cannot accept connections ({failures} times): {why}.", listener + 1);
