@@ -10,6 +10,14 @@ use crate::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub(crate) u64);
 
+impl MessageId {
+    /// The id as a number, the one of [`StoredChange::Queued`](crate::StoredChange::Queued). Later messages have higher ones.
+    #[must_use]
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
 /// Names one subscribe call and the messages that it brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriberId(pub(crate) u32);

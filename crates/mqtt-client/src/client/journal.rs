@@ -22,7 +22,8 @@ impl Client {
     /// A client whose session and queue are kept in a store: it begins with what the store holds, and gives out what the
     /// store must keep by [`take_changes`](Self::take_changes).
     ///
-    /// Message Expiry Intervals begin anew at `now`.
+    /// Message Expiry Intervals begin anew at `now`. The [`MessageId`] of what was queued is the number it was stored with. What
+    /// was in flight has those before the first of them, in the order of [`Session::unacknowledged`].
     ///
     /// # Errors
     ///

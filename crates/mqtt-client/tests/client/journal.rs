@@ -57,6 +57,13 @@ fn what_was_in_flight_goes_before_what_was_queued_when_the_server_has_lost_the_s
     let mut world = World::restored(durable(), store);
     world.connect(None);
     assert_eq!(world.arrived(), ["a", "b", "c", "d"]);
+    let mut ids = Vec::new();
+    for event in &world.events {
+        if let mqtt_client::Event::Published { id, .. } = event {
+            ids.push(id.as_u64());
+        }
+    }
+    assert_eq!(ids, [1, 2, 3, 4], "the numbers of the queued ones, and those before");
 }
 
 /// Publishes one message and crashes after so many transfers; the next process finishes. How often it arrived.

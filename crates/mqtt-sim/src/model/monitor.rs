@@ -413,12 +413,6 @@ impl Flows {
         self.of_client(number).any(|flow| flow.released.is_some())
     }
 
-    /// Its last acknowledgement has come.
-    #[cfg(feature = "parity")]
-    pub(super) fn is_over(&self, number: u32) -> bool {
-        self.of_client(number).any(|flow| flow.is_over)
-    }
-
     /// The message that this id belongs to.
     fn holder(&self, side: Side, id: u16) -> Option<u32> {
         self.0[side.index()].get(&id).filter(|flow| !flow.is_over).map(|flow| flow.number)
@@ -435,7 +429,8 @@ fn halves(halves: &mut [Half; 2], side: Side) -> [&mut Half; 2] {
 }
 
 pub(super) fn is_too_large(message: Message, version: Version, maximum: u32) -> bool {
-    let publish = Publish::new(message, Some(PacketId::MIN));
+    let packet_id = (message.qos > QoS::AtMostOnce).then_some(PacketId::MIN);
+    let publish = Publish::new(message, packet_id);
     publish.encoded_len(version).is_ok_and(|len| len > maximum as usize)
 }
 

@@ -1,9 +1,9 @@
 //! What the client's store holds, in memory: whole batches or nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mqtt_client::StoredChange;
-use mqtt_proto::{Change, Message, Session, Text};
+use mqtt_proto::{Change, Message, Session, Text, Token};
 
 use super::super::setup::number_of;
 
@@ -12,6 +12,18 @@ pub(super) struct Kept {
     client_id: Option<Text>,
     session: Vec<Change>,
     queued: BTreeMap<u64, Message>,
+    /// Which message a token stands for: of one that the server has taken over the session keeps no more than that.
+    names: BTreeMap<Token, u32>,
+}
+
+/// An unfinished message, as the next process finds it.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// What that process will call it.
+    pub(super) id: u64,
+    pub(super) number: u32,
+    /// The seconds that its Message Expiry Interval says then.
+    pub(super) expiry: Option<u32>,
 }
 
 impl Kept {
@@ -19,11 +31,19 @@ impl Kept {
         for change in changes {
             match change {
                 StoredChange::ClientId(client_id) => self.client_id = Some(client_id),
-                StoredChange::Session(change) => self.session.push(change),
+                StoredChange::Session(change) => self.commit_to_session(change),
                 StoredChange::Queued { number, message } => drop(self.queued.insert(number, message)),
                 StoredChange::Unqueued { number } => drop(self.queued.remove(&number)),
             }
         }
+    }
+
+    fn commit_to_session(&mut self, change: Change) {
+        if let Change::Published { token, message, .. } = &change {
+            // Another process may count on from an earlier token: the newest message is meant.
+            self.names.extend(number_of(message).map(|number| (*token, number)));
+        }
+        self.session.push(change);
     }
 
     /// As a store gives it back, in the shortest form.
@@ -39,11 +59,30 @@ impl Kept {
         Session::import(self.session.iter().cloned())
     }
 
-    /// The numbers of the messages that it holds whole.
-    pub(super) fn messages(&self) -> BTreeSet<u32> {
+    /// Every message in it. Those in flight get the ids before those that are queued (`Client::restore`).
+    pub(super) fn found(&self) -> Vec<Found> {
+        let found = |id: u64, number: u32, message: Option<&Message>| {
+            let expiry = message.and_then(|message| message.properties().message_expiry_interval());
+            Found { id, number, expiry }
+        };
+        let queued = self.queued.iter();
+        let queued = queued.filter_map(|(id, message)| Some(found(*id, number_of(message)?, Some(message))));
         let session = self.session();
-        let sent = session.unacknowledged().filter_map(|(_, message)| number_of(message?));
-        sent.chain(self.queued.values().filter_map(number_of)).collect()
+        let in_flight: Vec<_> = session.unacknowledged().collect();
+        let newest = self.queued.last_key_value().map_or(0, |(id, _)| *id);
+        let before = self.queued.first_key_value().and_then(|(id, _)| id.checked_sub(in_flight.len() as u64 + 1));
+        let in_flight = (before.unwrap_or(newest) + 1..).zip(in_flight);
+        let in_flight =
+            in_flight.filter_map(|(id, (token, message))| Some(found(id, *self.names.get(&token)?, message)));
+        in_flight.chain(queued).collect()
+    }
+
+    /// The numbers of the messages in it, and whether it has them whole or their tokens alone.
+    pub(super) fn numbers(&self) -> BTreeMap<u32, bool> {
+        let session = self.session();
+        let sent = session.unacknowledged();
+        let sent = sent.filter_map(|(token, message)| Some((*self.names.get(&token)?, message.is_some())));
+        sent.chain(self.queued.values().filter_map(number_of).map(|number| (number, true))).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -9,16 +9,17 @@ use mqtt_proto::{CommandError, Instant, QoS, ReasonCode, Version};
 use super::super::ledger::{Fate, Ledger, Said};
 use super::super::monitor::{Flows, is_too_large};
 use super::super::{Load, Side, Verdict, Violation, broken, ensure};
+use super::kept::Found;
 use super::setup::{FILTERS, Setup};
 use crate::checks::naively_matches;
 
 /// What a message that was published has come to, for its owner.
 #[derive(Debug)]
 struct Post {
-    /// `None` in a process that found it in its store.
-    id: Option<MessageId>,
+    /// What the process calls it that holds it, as a number: `None` if that process is gone.
+    id: Option<u64>,
     load: Load,
-    at: Instant,
+    expires: Option<Instant>,
     is_accepted: bool,
     /// It was published without a connection, and there has been none since: it can only be in the queue.
     is_queued: bool,
@@ -26,12 +27,6 @@ struct Post {
     /// PUBREC has come and the session is gone: nobody can say whether the client has taken note of it.
     may_doubt: bool,
     is_over: bool,
-}
-
-impl Post {
-    fn expires(&self) -> Option<Instant> {
-        (self.load.expiry > 0).then(|| self.at + Duration::from_secs(self.load.expiry.into()))
-    }
 }
 
 #[derive(Debug)]
@@ -78,9 +73,9 @@ impl Owner {
     /// A message was published. `is_waiting`: it is not accepted yet.
     pub(super) fn published(&mut self, now: Instant, load: Load, id: MessageId, is_waiting: bool, is_connected: bool) {
         self.posts.push(Post {
-            id: Some(id),
+            id: Some(id.as_u64()),
             load,
-            at: now,
+            expires: (load.expiry > 0).then(|| now + Duration::from_secs(load.expiry.into())),
             is_accepted: !is_waiting,
             is_queued: !is_connected,
             is_stored: false,
@@ -109,7 +104,7 @@ impl Owner {
     }
 
     pub(super) fn accepted(&mut self, id: MessageId) -> Verdict {
-        match self.posts.iter_mut().find(|post| post.id == Some(id)) {
+        match self.posts.iter_mut().find(|post| post.id == Some(id.as_u64())) {
             Some(post) if !post.is_accepted && !post.is_over => post.is_accepted = true,
             post => return broken("I23", format!("accepted again, or after its end: {post:?}")),
         }
@@ -124,28 +119,29 @@ impl Owner {
     }
 
     /// The numbers of messages that a store must hold, and whether that may be without their content.
-    pub(super) fn kept<'a>(&'a self, ledger: &'a Ledger, flows: &'a Flows) -> impl Iterator<Item = (u32, bool)> + 'a {
+    pub(super) fn kept<'a>(
+        &'a self,
+        setup: &'a Setup,
+        ledger: &'a Ledger,
+        flows: &'a Flows,
+    ) -> impl Iterator<Item = (u32, bool)> + 'a {
         let all = (0..).zip(self.posts.iter().zip(ledger.sent(Side::Client)));
         all.filter(|(_, (post, sent))| post.is_stored && !post.is_over && sent.is_open()).map(
-            |(number, (post, sent))| (number, sent.fate == Fate::Doomed || post.may_doubt || flows.is_received(number)),
+            move |(number, (post, sent))| {
+                let is_lost = sent.fate == Fate::Doomed || post.may_doubt;
+                (number, is_lost || flows.is_received(number) || may_be_given_up(setup, ledger, number))
+            },
         )
     }
 
     /// The end of a published message.
-    pub(super) fn ended(
-        &mut self,
-        now: Instant,
-        setup: &Setup,
-        told: End,
-        ledger: &mut Ledger,
-        flows: &Flows,
-    ) -> Verdict {
+    pub(super) fn ended(&mut self, now: Instant, setup: &Setup, told: End, ledger: &mut Ledger) -> Verdict {
         let End { id, result, why } = told;
-        let found = self.posts.iter().position(|post| post.id == Some(id));
-        let Some(number) = found.or_else(|| self.recovered(now, setup.version, &result, ledger, flows)) else {
+        let Some(number) = self.posts.iter().position(|post| post.id == Some(id.as_u64())) else {
             return broken("I6", format!("nobody waits for the end of {id:?}: {result:?}"));
         };
         let post = &mut self.posts[number];
+        let is_too_large = may_be_given_up(setup, ledger, number as u32);
         let sent = ledger.by_number(Side::Client, number as u32);
         ensure(!post.is_over, "I6", || format!("the end of message {number} is told twice: {result:?}"))?;
         post.is_over = true;
@@ -154,10 +150,10 @@ impl Owner {
         let is_right = match &result {
             Ok(()) if sent.load.qos == QoS::AtMostOnce => is_written,
             Ok(()) => sent.said == Said::Accepted && sent.fate == Fate::Pending,
-            Err(Error::PublishRefused(ReasonCode::PACKET_TOO_LARGE)) => true,
+            Err(Error::PublishRefused(ReasonCode::PACKET_TOO_LARGE)) => is_too_large,
             Err(Error::PublishRefused(_)) => sent.said == Said::Refused && sent.fate == Fate::Pending,
-            Err(Error::NotPossible(CommandError::TooLarge { .. })) => !is_written,
-            Err(Error::Expired) => post.expires().is_some_and(|at| at <= now) && !is_written,
+            Err(Error::NotPossible(CommandError::TooLarge { .. })) => is_too_large && !is_written,
+            Err(Error::Expired) => post.expires.is_some_and(|at| at <= now) && !is_written,
             Err(Error::Superseded) => {
                 matches!(setup.policy, QueuePolicy::DropOldest | QueuePolicy::KeepLatest) && !is_written
             }
@@ -178,30 +174,6 @@ impl Owner {
         Ok(())
     }
 
-    /// A process that begins with what a store holds has no names for it: which of its messages can have ended so?
-    fn recovered(
-        &self,
-        now: Instant,
-        version: Version,
-        result: &Result<(), Error>,
-        ledger: &Ledger,
-        flows: &Flows,
-    ) -> Option<usize> {
-        let is_too_large = |number, maximum| is_too_large(ledger.content(Side::Client, number), version, maximum);
-        let all = self.posts.iter().zip(ledger.sent(Side::Client)).enumerate();
-        let mut open = all.filter(|(_, (post, sent))| post.id.is_none() && !post.is_over && sent.is_open());
-        let fits = |number: usize, post: &Post, doomed: bool, is_written: bool| match result {
-            Err(Error::PublishRefused(ReasonCode::PACKET_TOO_LARGE)) => is_too_large(number as u32, LARGEST_LIMIT),
-            Err(Error::NotPossible(CommandError::TooLarge { maximum, .. })) => is_too_large(number as u32, *maximum),
-            Ok(()) | Err(Error::PublishRefused(_)) => flows.is_over(number as u32),
-            Err(Error::InDoubt) => doomed || post.may_doubt,
-            Err(Error::Expired) => post.expires().is_some_and(|at| at <= now) && !is_written,
-            Err(_) => true,
-        };
-        open.find(|(number, (post, sent))| fits(*number, post, sent.fate == Fate::Doomed, sent.id.is_some()))
-            .map(|(number, _)| number)
-    }
-
     /// The server begins a session: what was in flight comes back, but for what the server had taken over.
     pub(super) fn session_lost(&mut self, ledger: &mut Ledger, flows: &Flows) {
         for (number, post) in (0..).zip(&mut self.posts) {
@@ -217,26 +189,19 @@ impl Owner {
         }
     }
 
-    /// QoS 2 messages of which the store knows that they are released, and not that they are finished: so many, the newest.
-    pub(super) fn unfinished(&self, count: usize, ledger: &Ledger) -> Vec<u32> {
-        let all = (0..).zip(ledger.sent(Side::Client));
-        let done = all.filter(|(_, sent)| sent.load.qos == QoS::ExactlyOnce && sent.fate == Fate::Done);
-        let done: Vec<u32> = done.map(|(number, _)| number).collect();
-        done[done.len().saturating_sub(count)..].to_vec()
-    }
-
     /// The process is gone, and the next one begins with what was stored.
-    pub(super) fn crashed(&mut self, now: Instant, ledger: &mut Ledger, is_kept: impl Fn(u32) -> bool) -> Verdict {
+    pub(super) fn crashed(&mut self, now: Instant, ledger: &mut Ledger, found: &[Found]) -> Verdict {
         for (number, post) in (0..).zip(&mut self.posts) {
             let sent = ledger.by_number(Side::Client, number);
             (post.id, post.is_queued) = (None, false);
             let was_stored = post.is_stored && (!post.is_over || sent.is_open());
-            if is_kept(number) {
+            if let Some(found) = found.iter().find(|found| found.number == number) {
                 // An end that was not stored has not happened.
                 sent.fate = if sent.has_ended() { Fate::Pending } else { sent.fate };
-                *post = Post { at: now, is_accepted: true, is_stored: true, is_over: false, ..*post };
-                let expiry = u64::from(post.load.expiry) * 1000;
-                sent.deadline = (expiry > 0).then_some(now.as_millis() + expiry);
+                let expires = found.expiry.map(|seconds| now + Duration::from_secs(seconds.into()));
+                let id = Some(found.id);
+                *post = Post { id, expires, is_accepted: true, is_stored: true, is_over: false, ..*post };
+                sent.deadline = expires.map(Instant::as_millis);
             } else {
                 ensure(!sent.is_open() || !was_stored, "I24", || format!("message {number} was stored, and is gone"))?;
                 post.is_over = true;
@@ -367,6 +332,11 @@ impl Owner {
     fn is_ending(&self) -> bool {
         self.asked_to_end.is_some() || self.has_stopped || self.is_stopping
     }
+}
+
+/// Whether a server of these worlds may announce a Maximum Packet Size that the message exceeds.
+fn may_be_given_up(setup: &Setup, ledger: &Ledger, number: u32) -> bool {
+    setup.version == Version::V5 && is_too_large(ledger.content(Side::Client, number), setup.version, LARGEST_LIMIT)
 }
 
 /// The default of the client's options.

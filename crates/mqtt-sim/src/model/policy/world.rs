@@ -172,9 +172,9 @@ impl World {
         if !self.setup.journal {
             return Ok(());
         }
-        let kept = self.kept.messages();
-        for (number, may_be_released) in self.owner.kept(&self.ledger, &self.flows) {
-            let is_kept = may_be_released || kept.contains(&number);
+        let kept = self.kept.numbers();
+        for (number, may_be_released) in self.owner.kept(&self.setup, &self.ledger, &self.flows) {
+            let is_kept = kept.get(&number).is_some_and(|is_whole| *is_whole || may_be_released);
             ensure(is_kept, "I24", || format!("message {number} was accepted, and the store has {kept:?}"))?;
         }
         Ok(())
@@ -280,7 +280,7 @@ impl World {
 
     fn heard(&mut self, event: Event, ack: Option<TwinAck>) -> Verdict {
         self.owner.is_stopping |= self.client.look(|client| client.stop_reason().is_some());
-        let Self { now, setup, client, owner, ledger, flows, .. } = self;
+        let Self { now, setup, client, owner, ledger, .. } = self;
         match event {
             Event::Connected(_) => owner.connected(*now),
             Event::Disconnected { reason, retry_in } => {
@@ -292,7 +292,7 @@ impl World {
             Event::Published { id, result } => {
                 let why = client.look(|client| client.stop_reason().cloned());
                 let end = End { id, result: result.map(drop), why };
-                return owner.ended(*now, setup, end, ledger, flows);
+                return owner.ended(*now, setup, end, ledger);
             }
             Event::Subscribed { id, result } => return owner.subscribed(id, &result),
             Event::SubscriptionEnded { id, .. } => return owner.subscription_ended(id),
@@ -362,15 +362,7 @@ impl World {
         let session = self.kept.session();
         let unreleased: Vec<u16> = session.unreleased().map(|id| id.get()).collect();
         self.ledger.receiver_crashed(Side::Server, &unreleased);
-        let kept = self.kept.messages();
-        // Of a message that was released the store knows the token alone.
-        let tokens = session.unacknowledged().filter(|(_, message)| message.is_none()).count();
-        let mut released: Vec<u32> =
-            self.owner.kept(&self.ledger, &self.flows).filter(|(_, may)| *may).map(|(n, _)| n).collect();
-        let nameless = tokens.saturating_sub(released.iter().filter(|number| !kept.contains(*number)).count());
-        released.extend(self.owner.unfinished(nameless, &self.ledger));
-        let is_kept = |number: u32| kept.contains(&number) || released.contains(&number);
-        self.owner.crashed(self.now, &mut self.ledger, is_kept)?;
+        self.owner.crashed(self.now, &mut self.ledger, &self.kept.found())?;
         self.client = Twins::restore(self.now, &self.setup.options(), &self.kept.load());
         Ok(())
     }
