@@ -1,5 +1,5 @@
-//! Encoding: each packet is written once in code, and run twice, against a counter for the lengths and against the
-//! buffer for the bytes. No length is kept by hand.
+//! Encoding: each packet is written once in code, and run against the buffer for the bytes, or against a counter for their
+//! number. No length is kept by hand.
 
 use bytes::{BufMut, BytesMut};
 
@@ -125,18 +125,48 @@ pub(crate) fn frame_len(remaining: u32) -> usize {
 /// Writes the whole packet; on an error nothing.
 #[inline]
 pub(crate) fn encode<P: Write>(packet: &P, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
-    let remaining = remaining_len(packet, version)?;
-    out.reserve(frame_len(remaining));
-    out.u8((packet.packet_type() as u8) << 4 | packet.flags());
-    out.varint(remaining);
-    packet.write(version, out)
+    let start = out.len();
+    // A buffer with little room is given as much as the packet needs, and not twice that.
+    if out.capacity() - start < WORTH_COUNTING {
+        out.reserve(encoded_len(packet, version)?);
+    }
+    out.u16(u16::from((packet.packet_type() as u8) << 4 | packet.flags()) << 8);
+    let body = out.len();
+    let result = packet.write(version, out).and_then(|()| {
+        let remaining = out.len() - body;
+        if remaining >= 0x80 {
+            return put_length(packet.packet_type(), out, body);
+        }
+        out[body - 1] = remaining as u8;
+        Ok(())
+    });
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+/// Makes the one byte of length that stands before `body` as many as it takes.
+#[inline(never)]
+fn put_length(packet: PacketType, out: &mut BytesMut, body: usize) -> Result<(), EncodeError> {
+    let end = out.len();
+    let mut rest = as_varint(end - body, packet, REMAINING_LENGTH)?;
+    let more = varint::len(rest) - 1;
+    out.put_slice(&[0; 3][..more]);
+    out.copy_within(body..end, body + more);
+    for byte in &mut out[body - 1..body + more] {
+        *byte = rest as u8 | 0x80;
+        rest >>= 7;
+    }
+    out[body - 1 + more] &= 0x7F;
+    Ok(())
 }
 
 #[inline]
 fn remaining_len<P: Write>(packet: &P, version: Version) -> Result<u32, EncodeError> {
     let mut counter = Counter::default();
     packet.write(version, &mut counter)?;
-    as_varint(counter.count(), packet.packet_type(), "Remaining Length")
+    as_varint(counter.count(), packet.packet_type(), REMAINING_LENGTH)
 }
 
 /// Binary data that has a length of two bytes.
@@ -151,4 +181,52 @@ pub(crate) fn binary<S: Sink>(
     }
     sink.section(bytes);
     Ok(())
+}
+
+const REMAINING_LENGTH: &str = "Remaining Length";
+
+/// Room in which few packets but messages do not fit.
+const WORTH_COUNTING: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FixedHeader;
+
+    /// As many bytes as it says.
+    struct Zeros(usize);
+
+    impl Write for Zeros {
+        fn packet_type(&self) -> PacketType {
+            PacketType::Auth
+        }
+
+        fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
+            sink.put(&alloc::vec![0; self.0]);
+            // A mistake is found after much has been written.
+            if version == Version::V5 { Ok(()) } else { as_varint(usize::MAX, PacketType::Auth, "end").map(|_| ()) }
+        }
+    }
+
+    #[test]
+    fn a_length_has_as_many_bytes_as_it_needs_and_counts_what_follows() {
+        for len in [0, 1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1F_FFFF, 0x20_0000] {
+            let mut out = BytesMut::from("before");
+            assert_eq!(encode(&Zeros(len), Version::V5, &mut out), Ok(()));
+            assert_eq!(Ok(out.len() - 6), encoded_len(&Zeros(len), Version::V5));
+            let Ok(Some(header)) = FixedHeader::parse(&out[6..]) else { panic!("it is whole") };
+            assert_eq!((&out[..6], header.first_byte(), header.remaining_len()), (&b"before"[..], 0xF0, len));
+            assert!(out[6 + header.header_len()..].iter().all(|&byte| byte == 0));
+        }
+    }
+
+    #[test]
+    fn a_packet_that_cannot_be_written_leaves_the_buffer_as_it_was() {
+        for room in [0, 10_000] {
+            let mut out = BytesMut::with_capacity(room);
+            out.put_slice(b"before");
+            assert!(encode(&Zeros(300), Version::V311, &mut out).is_err());
+            assert_eq!(out, "before");
+        }
+    }
 }

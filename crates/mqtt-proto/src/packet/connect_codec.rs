@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Connect, EncodeError, Message, PacketType, Properties, PropertyId, ProtocolError, QoS, ReasonCode, Rule, Storage,
-    TopicName, Version, Will,
-    property::Place,
+    Connect, EncodeError, Message, PacketType, Properties, ProtocolError, QoS, ReasonCode, Rule, Storage, TopicName,
+    Version, Will,
+    property::{Apart, Place},
     read::Reader,
     rules, topic,
     write::{self, Sink, Write},
@@ -75,16 +75,26 @@ impl<B: Storage> Write for Connect<B> {
     fn write<S: Sink>(&self, version: Version, sink: &mut S) -> Result<(), EncodeError> {
         let packet = PacketType::Connect;
         self.check(version)?;
-        sink.section(version.protocol_name().as_bytes());
-        sink.u8(match (version, self.bridge) {
+        let level = match (version, self.bridge) {
             (_, false) => version.level(),
             (Version::V31, true) => version.level() | BRIDGE, // D31-name
             (Version::V311 | Version::V5, true) => {
                 return Err(EncodeError::NotInVersion { packet, field: "bridge", version });
             }
-        });
-        sink.u8(self.flags());
-        sink.u16(self.keep_alive);
+        };
+        let [high, low] = self.keep_alive.to_be_bytes();
+        let fields = [level, self.flags(), high, low];
+        match version {
+            Version::V31 => {
+                sink.section(version.protocol_name().as_bytes());
+                sink.put(&fields);
+            }
+            // At once, which is quicker.
+            Version::V311 | Version::V5 => {
+                let [level, flags, high, low] = fields;
+                sink.put(&[0, 4, b'M', b'Q', b'T', b'T', level, flags, high, low]);
+            }
+        }
         self.properties.write(packet, Place::of(packet), version, None, sink)?;
         sink.section(self.client_id.as_bytes());
         if let Some(will) = &self.will {
@@ -121,7 +131,7 @@ impl<B: Storage> Will<B> {
         let packet = PacketType::Connect;
         let Message { topic, payload, properties, .. } = &self.message;
         // 0 is the value of a will without it.
-        let delay = Some((PropertyId::WillDelayInterval, self.delay_interval)).filter(|&(_, seconds)| seconds != 0);
+        let delay = Some(self.delay_interval).filter(|&seconds| seconds != 0).map(Apart::WillDelayInterval);
         properties.write(packet, Place::WILL, version, delay, sink)?;
         if topic.as_bytes().is_empty() {
             let rule = "a will has no Topic Alias to stand for it [MQTT-4.7.3-1]";

@@ -6,6 +6,7 @@ mod access;
 mod set;
 mod table;
 
+pub(crate) use set::Apart;
 pub use set::Properties;
 pub(crate) use table::Place;
 use table::{Legal, Row};

@@ -4,6 +4,7 @@ use core::{
     fmt,
     hash::{Hash, Hasher},
     mem,
+    num::NonZeroU16,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -43,9 +44,15 @@ impl<B: Storage> Properties<B> {
 
     /// Bytes that they take on the wire, the Property Length aside.
     #[must_use]
+    #[inline]
     pub fn encoded_len(&self) -> usize {
+        if self.has_hidden() { self.visible_len() } else { self.bytes.as_ref().len() }
+    }
+
+    #[cold]
+    fn visible_len(&self) -> usize {
         let mut counter = Counter::default();
-        self.write_bytes(None, &mut counter);
+        self.write_visible(&mut counter);
         counter.count()
     }
 
@@ -150,85 +157,105 @@ impl<B: Storage> Properties<B> {
     }
 
     /// Writes the Property Length, the property that is a field elsewhere, and the properties.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write<S: Sink>(
         &self,
         packet: PacketType,
         place: Place,
         version: Version,
-        apart: Option<(PropertyId, u32)>,
+        apart: Option<Apart>,
         sink: &mut S,
     ) -> Result<(), EncodeError> {
-        if let Some(length) = self.length(packet, place, version, apart)? {
-            sink.varint(length);
-            self.write_bytes(apart, sink);
+        if !self.is_none() || apart.is_some() {
+            return self.write_some(packet, place, version, apart, sink);
+        }
+        if version == Version::V5 {
+            sink.u8(0); // MQTT-2.2.2-1
         }
         Ok(())
     }
 
+    fn write_some<S: Sink>(
+        &self,
+        packet: PacketType,
+        place: Place,
+        version: Version,
+        apart: Option<Apart>,
+        sink: &mut S,
+    ) -> Result<(), EncodeError> {
+        sink.varint(self.length_of_some(packet, place, version, apart)?);
+        self.write_bytes(apart, sink);
+        Ok(())
+    }
+
     /// Checks what the types leave open. Returns the Property Length, if the version has one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn length(
         &self,
         packet: PacketType,
         place: Place,
         version: Version,
-        apart: Option<(PropertyId, u32)>,
+        apart: Option<Apart>,
     ) -> Result<Option<u32>, EncodeError> {
-        if self.is_none() && apart.is_none() {
-            return Ok(match version {
-                Version::V31 | Version::V311 => None,
-                Version::V5 => Some(0), // MQTT-2.2.2-1
-            });
+        if !self.is_none() || apart.is_some() {
+            return self.length_of_some(packet, place, version, apart).map(Some);
         }
-        self.length_of_some(packet, place, version, apart)
+        Ok(if version == Version::V5 { Some(0) } else { None })
     }
 
+    #[inline]
     fn length_of_some(
         &self,
         packet: PacketType,
         place: Place,
         version: Version,
-        apart: Option<(PropertyId, u32)>,
-    ) -> Result<Option<u32>, EncodeError> {
-        match version {
-            Version::V31 | Version::V311 => {
-                let field = apart.map(|(id, _)| id).or_else(|| self.iter().next().map(|(id, _)| id));
-                return match field {
-                    Some(id) => Err(EncodeError::NotInVersion { packet, field: id.name(), version }),
-                    // None that can be seen, but not none: one was too long to be put in.
-                    None => Err(overlong(packet, place)),
-                };
-            }
-            Version::V5 => {}
+        apart: Option<Apart>,
+    ) -> Result<u32, EncodeError> {
+        // One that is too long to encode is allowed nowhere.
+        let is_misplaced = self.present & !HIDDEN & !place.allowed() != 0;
+        let lacks_method =
+            self.contains(PropertyId::AuthenticationData) && !self.contains(PropertyId::AuthenticationMethod);
+        if version != Version::V5 || is_misplaced || lacks_method {
+            return Err(self.mistake(packet, place, version, apart));
         }
-        self.check(packet, place)?;
-        let mut counter = Counter::default();
-        self.write_bytes(apart, &mut counter);
-        as_varint(counter.count(), packet, PROPERTY_LENGTH).map(Some)
+        let len = self.encoded_len().saturating_add(apart.map_or(0, Apart::len));
+        as_varint(len, packet, PROPERTY_LENGTH)
     }
 
     /// What the types leave open: properties of a message that came another way, and values that are too long.
-    fn check(&self, packet: PacketType, place: Place) -> Result<(), EncodeError> {
+    #[cold]
+    fn mistake(&self, packet: PacketType, place: Place, version: Version, apart: Option<Apart>) -> EncodeError {
+        if version != Version::V5 {
+            let field = apart.map(Apart::id).or_else(|| self.iter().next().map(|(id, _)| id));
+            return match field {
+                Some(id) => EncodeError::NotInVersion { packet, field: id.name(), version },
+                // None that can be seen, but not none: one was too long to be put in.
+                None => overlong(packet, place),
+            };
+        }
         if self.present & OVERLONG != 0 {
-            return Err(overlong(packet, place));
+            return overlong(packet, place);
         }
-        if self.present & !HIDDEN & !place.allowed() != 0 {
-            let misplaced = self.iter().find(|(id, _)| id.bit() & place.allowed() == 0);
-            let field = misplaced.map_or("properties", |(id, _)| id.name());
-            return Err(EncodeError::Forbidden { packet, field, rule: "this packet does not carry this property" });
+        if let Some((id, _)) = self.iter().find(|(id, _)| id.bit() & place.allowed() == 0) {
+            let rule = "this packet does not carry this property";
+            return EncodeError::Forbidden { packet, field: id.name(), rule };
         }
-        if self.contains(PropertyId::AuthenticationData) && !self.contains(PropertyId::AuthenticationMethod) {
-            let (field, rule) = ("Authentication Method", "Authentication Data needs one [U5-3.1.2.11.10]");
-            return Err(EncodeError::Missing { packet, field, rule });
-        }
-        Ok(())
+        let (field, rule) = ("Authentication Method", "Authentication Data needs one [U5-3.1.2.11.10]");
+        EncodeError::Missing { packet, field, rule }
     }
 
     #[inline]
-    pub(crate) fn write_bytes<S: Sink>(&self, apart: Option<(PropertyId, u32)>, sink: &mut S) {
-        if let Some((id, number)) = apart {
-            write(sink, id, PropertyValue::Number(number));
+    pub(crate) fn write_bytes<S: Sink>(&self, apart: Option<Apart>, sink: &mut S) {
+        match apart {
+            None => {}
+            Some(Apart::TopicAlias(alias)) => {
+                let [high, low] = alias.get().to_be_bytes();
+                sink.put(&[PropertyId::TopicAlias as u8, high, low]);
+            }
+            Some(Apart::WillDelayInterval(seconds)) => {
+                let [a, b, c, d] = seconds.to_be_bytes();
+                sink.put(&[PropertyId::WillDelayInterval as u8, a, b, c, d]);
+            }
         }
         if self.has_hidden() {
             self.write_visible(sink);
@@ -286,6 +313,32 @@ impl Properties<Bytes> {
         self.bytes = kept.freeze();
         self.present &= !(id.bit() | HIDDEN);
         true
+    }
+}
+
+/// A property that is a field of its packet, and goes before the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Apart {
+    TopicAlias(NonZeroU16),
+    /// In seconds.
+    WillDelayInterval(u32),
+}
+
+impl Apart {
+    fn id(self) -> PropertyId {
+        match self {
+            Self::TopicAlias(_) => PropertyId::TopicAlias,
+            Self::WillDelayInterval(_) => PropertyId::WillDelayInterval,
+        }
+    }
+
+    /// Bytes that it takes.
+    #[inline]
+    fn len(self) -> usize {
+        match self {
+            Self::TopicAlias(_) => 3,
+            Self::WillDelayInterval(_) => 5,
+        }
     }
 }
 
