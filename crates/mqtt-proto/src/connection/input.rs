@@ -20,6 +20,8 @@ struct Batch {
     len: usize,
     /// Some packet keeps slices of it.
     is_shared: bool,
+    /// How many bytes there must be after them to go on: 0 if that is not known.
+    wanted: usize,
 }
 
 impl<R: Role> Connection<R> {
@@ -35,17 +37,30 @@ impl<R: Role> Connection<R> {
         if before > self.input_left {
             self.bytes_received();
         }
-        while self.wants_input() {
-            self.handle_plain_acks(input);
-            match self.next_batch(input) {
-                Ok(Batch { len: 0, .. }) => break,
-                Ok(batch) => self.handle_batch(&batch, input),
-                Err(error) => self.fail_frame(error, input),
-            }
+        if before >= self.input_wanted as usize {
+            self.handle_frames(input);
         }
         self.input_left = input.len();
         self.credit_tail();
         before - input.len()
+    }
+
+    // Apart, as bytes that do not complete a packet need none of its registers.
+    #[inline(never)]
+    fn handle_frames(&mut self, input: &mut BytesMut) {
+        while self.wants_input() {
+            self.handle_plain_acks(input);
+            match self.next_batch(input) {
+                Ok(batch) => {
+                    self.input_wanted = batch.wanted as u32;
+                    self.handle_batch(&batch, input);
+                    if batch.len == 0 || batch.wanted > 0 {
+                        break;
+                    }
+                }
+                Err(error) => self.fail_frame(error, input),
+            }
+        }
     }
 
     /// Something comes: the link is alive.
@@ -69,9 +84,11 @@ impl<R: Role> Connection<R> {
     /// Takes the acknowledgements at the front that only say that all is well, as almost all do.
     fn handle_plain_acks(&mut self, input: &mut BytesMut) {
         let mut taken = 0;
-        while self.phase == Phase::Open && self.wants_input() && self.own.maximum_packet_size as usize >= PLAIN_ACK {
-            let Some(frame) = input.get(taken..).and_then(|rest| rest.first_chunk()) else { break };
-            let Some((packet, packet_id)) = plain_ack(*frame) else { break };
+        while let Some((packet, packet_id)) = plain_ack(input.get(taken..).unwrap_or_default()) {
+            let is_time = self.phase == Phase::Open && self.wants_input();
+            if !is_time || (self.own.maximum_packet_size as usize) < PLAIN_ACK {
+                break;
+            }
             taken += PLAIN_ACK;
             if !self.handle_plain_ack(packet, packet_id) {
                 break;
@@ -94,18 +111,22 @@ impl<R: Role> Connection<R> {
 
     /// The frames that can be taken now. An error counts only when nothing stands before it.
     fn next_batch(&self, input: &[u8]) -> Result<Batch, ProtocolError> {
-        let mut batch = Batch { len: 0, is_shared: false };
+        let mut batch = Batch { len: 0, is_shared: false, wanted: 0 };
         // Each packet makes at most one event.
         let room = self.config.event_limit.max(1).saturating_sub(self.events.len());
         for _ in 0..room {
             let rest = input.get(batch.len..).unwrap_or_default();
             let header = match FixedHeader::parse(rest).and_then(|header| self.check_header(header, rest)) {
                 Ok(Some(header)) => header,
-                Ok(None) => break,
+                Ok(None) => {
+                    batch.wanted = rest.len().saturating_add(1);
+                    break;
+                }
                 Err(error) if batch.len == 0 => return Err(error),
                 Err(_) => break,
             };
             if header.frame_len() > rest.len() {
+                batch.wanted = header.frame_len();
                 break;
             }
             batch.len += header.frame_len();
@@ -259,12 +280,14 @@ enum PlainAck {
 }
 
 /// Reads an acknowledgement without reason code and properties. What is none, or breaks a rule, goes the long way.
-fn plain_ack([first, len, high, low]: [u8; PLAIN_ACK]) -> Option<(PlainAck, PacketId)> {
-    let packet = match (first, len) {
-        (0x40, 2) => PlainAck::Ack,
-        (0x50, 2) => PlainAck::Rec,
-        (0x62, 2) => PlainAck::Rel,
-        (0x70, 2) => PlainAck::Comp,
+#[inline]
+fn plain_ack(input: &[u8]) -> Option<(PlainAck, PacketId)> {
+    let [first, 2, high, low] = *input.first_chunk::<PLAIN_ACK>()? else { return None };
+    let packet = match first {
+        0x40 => PlainAck::Ack,
+        0x50 => PlainAck::Rec,
+        0x62 => PlainAck::Rel,
+        0x70 => PlainAck::Comp,
         _ => return None,
     };
     Some((packet, PacketId::new(u16::from_be_bytes([high, low]))?))

@@ -102,6 +102,8 @@ pub struct Connection<R: Role> {
     last_received: Instant,
     /// How much of the caller's input was left after the last call: what exceeds it is new.
     input_left: usize,
+    /// With less input than that there is no whole packet at its front.
+    input_wanted: u32,
     timers: Timers,
     /// The application has let input wait and nothing has come since: the peer's silence says nothing yet.
     input_waited: bool,
@@ -163,10 +165,11 @@ impl<R: Role> Connection<R> {
 
     /// The next event, in the order in which things happened. [`Closed`] is the last one.
     pub fn poll_event(&mut self) -> Option<R::Event> {
+        // Looked at where it lies: an event is large to move.
+        let len = R::event_len(self.events.front()?);
         self.input_waited |= self.is_event_queue_full();
-        let event = self.events.pop_front()?;
-        self.event_bytes -= R::event_len(&event);
-        Some(event)
+        self.event_bytes -= len;
+        self.events.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next. It changes with every other call.
@@ -333,6 +336,7 @@ impl<R: Role> Connection<R> {
             last_sent: now,
             last_received: now,
             input_left: 0,
+            input_wanted: 0,
             timers: Timers::default(),
             input_waited: false,
             ping_waits_behind: None,

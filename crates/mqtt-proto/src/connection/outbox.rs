@@ -131,7 +131,7 @@ impl Buf for Outbox {
             let step = splice.gap.min(count);
             splice.gap -= step;
             self.gaps -= step;
-            self.small.advance(step);
+            take_front(&mut self.small, step);
             count -= step;
             // None is left if the gap has not ended, and no payload here is empty.
             let step = splice.payload.len().min(count);
@@ -143,7 +143,17 @@ impl Buf for Outbox {
             }
             self.splices.pop_front();
         }
-        self.small.advance(count);
+        take_front(&mut self.small, count);
+    }
+}
+
+/// Takes bytes that have been written off the front.
+fn take_front(small: &mut BytesMut, count: usize) {
+    if count == small.len() {
+        // All of its room is there again at once; after `advance` it would have to be won back.
+        small.clear();
+    } else {
+        small.advance(count);
     }
 }
 

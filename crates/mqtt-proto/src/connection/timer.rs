@@ -44,6 +44,7 @@ impl Default for Timers {
 }
 
 impl Timers {
+    #[inline]
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = at.min(LAST);
     }
@@ -52,6 +53,7 @@ impl Timers {
         self.0[timer as usize] = NEVER;
     }
 
+    #[inline]
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
         self.0[timer as usize] != NEVER
     }
