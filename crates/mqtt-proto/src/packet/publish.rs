@@ -228,7 +228,7 @@ impl<'a, B: Storage> PublishParts<'a, B> {
             return false;
         }
         // The sum of a slice's length, a topic's and a few bytes does not overflow.
-        let len = (END + 2).wrapping_add(topic.len()).wrapping_add(payload.as_ref().len());
+        let len = END.wrapping_add(2).wrapping_add(topic.len()).wrapping_add(payload.as_ref().len());
         if len >= 0x80 {
             return false;
         }
