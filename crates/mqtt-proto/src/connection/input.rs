@@ -13,7 +13,7 @@ const BARE_ACK: usize = 6;
 const PLAIN_ACK: usize = 4;
 
 /// So many bytes of an unfinished packet show that a client is alive.
-const TAIL_WORTH_A_PACKET: usize = 1_024;
+const TAIL_WORTH_A_PACKET: u32 = 1_024;
 
 /// Whole frames at the front of the input.
 struct Batch {
@@ -74,9 +74,11 @@ impl<R: Role> Connection<R> {
     /// A client that sends a large packet over a slow link cannot send PINGREQ meanwhile. Each full kilobyte of it counts as
     /// a packet for the keep alive; less does not, or one byte at a time would keep a connection for ever.
     fn credit_tail(&mut self) {
-        self.tail_credited = self.tail_credited.min(self.input_left);
-        if !R::IS_CLIENT && self.phase == Phase::Open && self.input_left >= self.tail_credited + TAIL_WORTH_A_PACKET {
-            self.tail_credited = self.input_left;
+        let left = u32::try_from(self.input_left).unwrap_or(u32::MAX);
+        self.tail_credited = self.tail_credited.min(left);
+        let is_worth_it = left - self.tail_credited >= TAIL_WORTH_A_PACKET;
+        if !R::IS_CLIENT && self.phase == Phase::Open && is_worth_it {
+            self.tail_credited = left;
             self.arm_server_keep_alive();
         }
     }

@@ -110,7 +110,7 @@ pub struct Connection<R: Role> {
     /// What the transport had taken when the PINGRESP deadline was set, if PINGREQ had to wait for more.
     ping_waits_behind: Option<u64>,
     /// Bytes of an unfinished packet for which the server's keep alive has been put off.
-    tail_credited: usize,
+    tail_credited: u32,
     /// The application lets nothing in.
     is_held: bool,
     /// In seconds.
