@@ -2,7 +2,7 @@
 //! every write to its store.
 
 use mqtt_proto::Version;
-use mqtt_sim::model::policy::{Scenario, World, scenarios};
+use mqtt_sim::model::client::{Scenario, World, scenarios};
 use mqtt_sim::model::{Cut, Side};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];

@@ -5,8 +5,8 @@
 #![cfg(mqtt_seeded_faults)]
 
 use mqtt_proto::Version;
-use mqtt_proto::fault::{self, Fault};
-use mqtt_sim::model::{Cut, Scenario, Side, Violation, World, random, scenarios};
+use mqtt_proto::fault::Fault;
+use mqtt_sim::model::{Cut, Scenario, Schedule, Side, Trace, Violation, World, caught, find_each, scenarios};
 
 use Fault::*;
 
@@ -65,20 +65,20 @@ fn first_violation() -> Option<(String, Violation)> {
     let found = |how: String, verdict: Result<(), Violation>| verdict.err().map(|violation| (how, violation));
     for scenario in variants() {
         let world = World::new(scenario.setup);
-        let verdict = guarded(|| scenario.play(world).and_then(|world| world.check_windows()));
+        let verdict = caught(|| scenario.play(world).and_then(|world| world.check_windows()));
         if let Some(found) = found(format!("'{}'", scenario.name), verdict) {
             return Some(found);
         }
     }
     for scenario in variants() {
         for cut in (0..60).flat_map(|position| Side::BOTH.map(|side| (side, position))).map(cut) {
-            let verdict = guarded(|| scenario.play(World::new(scenario.setup).with_cuts(&[cut])).map(drop));
+            let verdict = caught(|| scenario.play(World::new(scenario.setup).with_cuts(&[cut])).map(drop));
             if let Some(found) = found(format!("'{}' with {cut:?}", scenario.name), verdict) {
                 return Some(found);
             }
         }
     }
-    (0..SEEDS).find_map(|seed| found(format!("seed {seed}"), random(seed).play()))
+    (0..SEEDS).find_map(|seed| found(format!("seed {seed}"), Trace::random(seed).play()))
 }
 
 fn variants() -> impl Iterator<Item = Scenario> {
@@ -95,30 +95,7 @@ fn cut((side, position): (Side, u32)) -> Cut {
 /// Enough for the rarest of the faults, many times over.
 const SEEDS: u64 = 5_000;
 
-/// A fault may make the machine itself panic, which is an answer, too.
-fn guarded(play: impl FnOnce() -> Result<(), Violation>) -> Result<(), Violation> {
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(play));
-    result.unwrap_or(Err(Violation { invariant: "I1", what: "a panic".into() }))
-}
-
 #[test]
 fn every_seeded_fault_is_found_and_nothing_is_found_without_one() {
-    fault::set(None);
-    if let Some((how, violation)) = first_violation() {
-        panic!("without a fault: {how}: {violation}");
-    }
-    // The machine's own assertions may speak, too: their backtraces would bury the table.
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut missed = Vec::new();
-    for fault in FAULTS {
-        fault::set(Some(*fault));
-        match first_violation() {
-            Some((how, violation)) => println!("{:32} {} in {how}", format!("{fault:?}"), violation.invariant),
-            None => missed.push(fault),
-        }
-    }
-    drop(std::panic::take_hook());
-    fault::set(None);
-    assert!(missed.is_empty(), "the model does not see {missed:?}");
-    println!("{} faults found", FAULTS.len());
+    find_each(FAULTS, first_violation);
 }

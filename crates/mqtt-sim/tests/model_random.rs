@@ -1,42 +1,15 @@
 //! Schedules from seeds, and those that have failed once.
 
-use std::time::Instant;
-
 use mqtt_proto::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_proto::Version::{V5, V31};
 use mqtt_sim::model::Side::{Client, Server};
 use mqtt_sim::model::Step::{Dial, Disconnect, Frame, Live, PacketSize, Publish, Redial, Run, Stall};
-use mqtt_sim::model::{Load, Setup, Trace, random, shrink};
+use mqtt_sim::model::{Load, Schedule, Setup, Trace, play_seeds};
 
-/// `MODEL_SEEDS=FIRST..LAST` plays others than the usual ones, says how fast, and goes on after a failure.
 #[test]
 fn random_schedules_keep_every_promise() {
-    let range = std::env::var("MODEL_SEEDS").unwrap_or_else(|_| "0..20000".into());
-    let (first, last) = range.split_once("..").expect("MODEL_SEEDS=FIRST..LAST");
-    let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
-    let start = Instant::now();
-    let mut failed = Vec::new();
-    for slice in (first..last).step_by(SLICE as usize) {
-        let end = last.min(slice + SLICE);
-        let half = move |from: u64| (from..end).step_by(2).filter(|seed| random(*seed).play().is_err()).collect();
-        let other = std::thread::spawn(move || -> Vec<u64> { half(slice + 1) });
-        let mut found: Vec<u64> = half(slice);
-        found.extend(other.join().unwrap());
-        let rate = (end - first) as f64 / start.elapsed().as_secs_f64();
-        println!("{first}..{end} played, {rate:.0} a second; failed: {found:?}");
-        failed.extend(found);
-    }
-    if let Some(seed) = failed.iter().min() {
-        let trace = shrink(random(*seed));
-        panic!(
-            "seeds {failed:?} failed; {seed}: {}\nShortest form, for `regressions`:\n{trace:?}",
-            trace.play().unwrap_err()
-        );
-    }
+    play_seeds::<Trace>(0..20_000);
 }
-
-/// As many schedules as a longer run plays between two lines of its log.
-const SLICE: u64 = 50_000;
 
 /// What failed once, as the test above printed it, and what was wrong.
 fn regressions() -> Vec<(&'static str, Trace)> {

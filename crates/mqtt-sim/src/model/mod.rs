@@ -17,22 +17,27 @@
 
 mod app;
 mod canon;
-mod client;
+#[cfg(feature = "parity")]
+pub mod client;
+mod client_end;
 mod golden;
 mod ledger;
 mod link;
 mod monitor;
-#[cfg(feature = "parity")]
-pub mod policy;
+mod moving;
 mod schedule;
-mod server;
+mod server_end;
 mod settle;
 mod setup;
+mod trace;
 mod world;
 
 pub use golden::{Scenario, scenarios};
-pub use schedule::{Trace, random, shrink};
+pub use schedule::Trace;
 pub use setup::{Cut, Load, Setup, Side, Step};
+#[cfg(mqtt_seeded_faults)]
+pub use trace::find_each;
+pub use trace::{Schedule, caught, play_seeds, shrink};
 pub use world::World;
 
 /// A broken invariant: what is wrong with the machines, or with the model.

@@ -1,10 +1,11 @@
-//! Schedules from a seed, and the shortest one that fails as well.
+//! Schedules of the model of delivery, from a seed.
 
 use mqtt_proto::{QoS, Version};
 
-use super::{Load, Setup, Side, Step, Verdict, Violation, World};
+use super::trace::{Schedule, caught};
+use super::{Load, Setup, Side, Step, Verdict, World};
 
-/// A world and what happens in it. Its `Debug` form is Rust, to be pasted into the list of regressions.
+/// A world and what happens in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// The world.
@@ -13,13 +14,39 @@ pub struct Trace {
     pub steps: Vec<Step>,
 }
 
-impl Trace {
-    /// Plays it to the end, lets everything come to rest, and tries the windows out.
-    ///
-    /// # Errors
-    ///
-    /// The invariant that is broken. A panic breaks I1.
-    pub fn play(&self) -> Verdict {
+impl Schedule for Trace {
+    type Step = Step;
+
+    const PLAINER: &'static [fn(&mut Self)] = &[
+        |Self { setup, .. }| setup.receive_maximum = Setup::new(setup.version).receive_maximum,
+        |Self { setup, .. }| setup.maximum_packet_size = Setup::new(setup.version).maximum_packet_size,
+        |Self { setup, .. }| setup.topic_alias_maximum = Setup::new(setup.version).topic_alias_maximum,
+        |Self { setup, .. }| setup.keep_alive = 0,
+        |Self { setup, .. }| setup.event_limit = Setup::new(setup.version).event_limit,
+        |Self { setup, .. }| setup.outbox_limit = Setup::new(setup.version).outbox_limit,
+        |Self { setup, .. }| setup.holds = [false; 2],
+        |Self { setup, .. }| setup.journal = false,
+    ];
+
+    fn random(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let setup = setup(&mut dice);
+        let length = 10 + dice.below(50);
+        let mut steps = vec![Step::Dial, Step::Run];
+        while steps.len() < length as usize {
+            if dice.one_in(8) && !steps.contains(&Step::Dial) {
+                steps.push(Step::Dial);
+            }
+            step(&mut dice, &mut steps);
+        }
+        Trace { setup, steps }
+    }
+
+    fn steps(&mut self) -> &mut Vec<Step> {
+        &mut self.steps
+    }
+
+    fn play(&self) -> Verdict {
         caught(|| {
             let mut world = World::new(self.setup);
             self.steps.iter().try_for_each(|step| world.step(*step))?;
@@ -27,70 +54,6 @@ impl Trace {
             world.check_windows()
         })
     }
-}
-
-/// A panic breaks I1.
-pub(super) fn caught(play: impl FnOnce() -> Verdict + std::panic::UnwindSafe) -> Verdict {
-    std::panic::catch_unwind(play).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let what = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned();
-        Err(Violation { invariant: "I1", what })
-    })
-}
-
-/// The schedule of a seed.
-pub fn random(seed: u64) -> Trace {
-    let mut dice = Dice(seed);
-    let setup = setup(&mut dice);
-    let length = 10 + dice.below(50);
-    let mut steps = vec![Step::Dial, Step::Run];
-    while steps.len() < length as usize {
-        if dice.one_in(8) && !steps.contains(&Step::Dial) {
-            steps.push(Step::Dial);
-        }
-        step(&mut dice, &mut steps);
-    }
-    Trace { setup, steps }
-}
-
-/// Drops every step and every peculiarity of the setup that the failure does not need.
-#[must_use]
-pub fn shrink(mut trace: Trace) -> Trace {
-    let Err(first) = trace.play() else { return trace };
-    let fails = |trace: &Trace| trace.play().is_err_and(|violation| violation.invariant == first.invariant);
-    let mut chunk = trace.steps.len();
-    while chunk > 0 {
-        let mut at = 0;
-        while at < trace.steps.len() {
-            let mut shorter = trace.clone();
-            shorter.steps.drain(at..(at + chunk).min(trace.steps.len()));
-            if fails(&shorter) {
-                trace = shorter;
-            } else {
-                at += chunk;
-            }
-        }
-        chunk /= 2;
-    }
-    let plain = Setup::new(trace.setup.version);
-    let setup = trace.setup;
-    for simpler in [
-        |setup, plain: Setup| Setup { receive_maximum: plain.receive_maximum, ..setup },
-        |setup, plain: Setup| Setup { maximum_packet_size: plain.maximum_packet_size, ..setup },
-        |setup, plain: Setup| Setup { topic_alias_maximum: plain.topic_alias_maximum, ..setup },
-        |setup, _| Setup { keep_alive: 0, ..setup },
-        |setup, plain: Setup| Setup { event_limit: plain.event_limit, ..setup },
-        |setup, plain: Setup| Setup { outbox_limit: plain.outbox_limit, ..setup },
-        |setup, _| Setup { holds: [false; 2], ..setup },
-        |setup, _| Setup { journal: false, ..setup },
-    ] as [fn(Setup, Setup) -> Setup; 8]
-    {
-        let simpler = Trace { setup: simpler(trace.setup, plain), ..trace.clone() };
-        if simpler.setup != setup && fails(&simpler) {
-            trace = simpler;
-        }
-    }
-    trace
 }
 
 fn setup(dice: &mut Dice) -> Setup {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mqtt_proto::{Change, Instant, QoS, Session};
 
 use super::link::End;
+use super::moving::{Moving, ROUNDS};
 use super::{Load, Side, Step, Verdict, Violation, World, broken, ensure};
 
 impl World {
@@ -158,29 +159,6 @@ impl World {
         self.deliver_newest(side, len)
     }
 
-    /// Returns whether anything arrived.
-    pub(super) fn deliver(&mut self, index: usize, side: Side, bytes: usize) -> Result<bool, Violation> {
-        let link = &mut self.links[index];
-        let number = link.number;
-        let wants_input = match side {
-            Side::Client => link.server.as_ref().is_some_and(|server| server.wants_input()),
-            Side::Server if link.has_client => self.client.as_ref().is_some_and(|client| client.wants_input()),
-            Side::Server => false,
-        };
-        // Whole packets that wait in the input have to be taken first.
-        if !wants_input || link.pipes[side.index()].is_over {
-            return Ok(false);
-        }
-        let (moved, ends) = link.carry(side, bytes, &mut self.plan);
-        link.monitor.arrived(side, &moved, &mut self.flows)?;
-        self.is_confirmed[0] |= link.is_accepted && link.monitor.is_confirmed;
-        self.pump()?;
-        if ends {
-            self.end_of_transport(number, side)?;
-        }
-        Ok(ends || !moved.is_empty())
-    }
-
     /// The peer of `side` hears that nothing more comes.
     fn end_of_transport(&mut self, number: u32, side: Side) -> Verdict {
         let now = self.now;
@@ -193,43 +171,13 @@ impl World {
         self.pump()
     }
 
-    /// Everything arrives, until nothing moves.
-    pub(super) fn run(&mut self) -> Verdict {
-        self.pump()?;
-        for _ in 0..ROUNDS * 100 {
-            let mut moved = false;
-            for index in (0..self.links.len()).rev() {
-                for side in Side::BOTH {
-                    if index < self.links.len() {
-                        moved |= self.deliver(index, side, usize::MAX)?;
-                    }
-                }
-            }
-            if !moved {
-                return Ok(());
-            }
-        }
-        broken("I23", "two ends answer each other for ever")
-    }
-
     /// Time passes, and every timer fires when it is due.
     pub(super) fn pass(&mut self, millis: u32, is_live: bool) -> Verdict {
         let end = self.now + Duration::from_millis(millis.into());
         if !is_live {
             self.disturb();
         }
-        for _ in 0..ROUNDS * 100 {
-            if is_live {
-                self.run()?;
-            }
-            let Some(next) = self.next_timer().filter(|next| *next <= end) else {
-                self.now = end;
-                return Ok(());
-            };
-            self.now = self.now.max(next);
-            self.fire()?;
-        }
-        broken("I23", "timers fire for ever")
+        self.pass_until(end, is_live)
     }
 
     /// The clock jumps; back only for one reading. Timers hear of it once, and the rules about gaps end with it.
@@ -246,24 +194,6 @@ impl World {
         self.fire()?;
         self.now = after;
         Ok(())
-    }
-
-    fn next_timer(&self) -> Option<Instant> {
-        let servers = self.links.iter().filter_map(|link| link.server.as_ref()?.poll_timeout());
-        servers.chain(self.client.as_ref().and_then(|client| client.poll_timeout())).min()
-    }
-
-    fn fire(&mut self) -> Verdict {
-        let now = self.now;
-        if let Some(client) = &mut self.client {
-            client.handle_timeout(now);
-        }
-        for link in &mut self.links {
-            if let Some(server) = &mut link.server {
-                server.handle_timeout(now);
-            }
-        }
-        self.pump()
     }
 
     /// The process of one side dies and comes back with what it has stored.
@@ -327,5 +257,56 @@ impl World {
     }
 }
 
-/// More than any world needs to come to rest.
-const ROUNDS: usize = 100;
+impl Moving for World {
+    fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    fn now(&mut self) -> &mut Instant {
+        &mut self.now
+    }
+
+    fn pump(&mut self) -> Verdict {
+        Self::pump(self)
+    }
+
+    fn deliver(&mut self, index: usize, side: Side, bytes: usize) -> Result<bool, Violation> {
+        let link = &mut self.links[index];
+        let number = link.number;
+        let wants_input = match side {
+            Side::Client => link.server.as_ref().is_some_and(|server| server.wants_input()),
+            Side::Server if link.has_client => self.client.as_ref().is_some_and(|client| client.wants_input()),
+            Side::Server => false,
+        };
+        // Whole packets that wait in the input have to be taken first.
+        if !wants_input || link.pipes[side.index()].is_over {
+            return Ok(false);
+        }
+        let (moved, ends) = link.carry(side, bytes, &mut self.plan);
+        link.monitor.arrived(side, &moved, &mut self.flows)?;
+        self.is_confirmed[0] |= link.is_accepted && link.monitor.is_confirmed;
+        self.pump()?;
+        if ends {
+            self.end_of_transport(number, side)?;
+        }
+        Ok(ends || !moved.is_empty())
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let servers = self.links.iter().filter_map(|link| link.server.as_ref()?.poll_timeout());
+        servers.chain(self.client.as_ref().and_then(|client| client.poll_timeout())).min()
+    }
+
+    fn fire(&mut self) -> Verdict {
+        let now = self.now;
+        if let Some(client) = &mut self.client {
+            client.handle_timeout(now);
+        }
+        for link in &mut self.links {
+            if let Some(server) = &mut link.server {
+                server.handle_timeout(now);
+            }
+        }
+        self.pump()
+    }
+}

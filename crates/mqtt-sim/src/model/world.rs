@@ -10,6 +10,7 @@ use super::app::{App, Before, Held};
 use super::ledger::{Ledger, Said};
 use super::link::{End, Link, Plan};
 use super::monitor::Flows;
+use super::moving::Moving;
 use super::{Cut, Load, Setup, Side, Step, Verdict, broken, ensure};
 
 /// Two connections of one session, their applications, and the network.

@@ -3,8 +3,8 @@
 use mqtt_proto::QoS;
 
 use super::super::link::End;
+use super::super::moving::{Moving, ROUNDS};
 use super::super::{Load, Side, Verdict, broken, ensure};
-use super::network::ROUNDS;
 use super::setup::{Network, Step};
 use super::world::World;
 

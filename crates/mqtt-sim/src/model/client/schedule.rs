@@ -1,13 +1,14 @@
-//! Schedules from a seed, and the shortest one that fails as well.
+//! Schedules of the model of a client, from a seed.
 
 use mqtt_client::QueuePolicy;
 use mqtt_proto::{QoS, Version};
 
-use super::super::schedule::{Dice, caught};
+use super::super::schedule::Dice;
+use super::super::trace::{Schedule, caught};
 use super::super::{Load, Side, Verdict};
 use super::{Network, Setup, Step, World};
 
-/// A world and what happens in it. Its `Debug` form is Rust, to be pasted into the list of regressions.
+/// A world and what happens in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// The world.
@@ -16,13 +17,38 @@ pub struct Trace {
     pub steps: Vec<Step>,
 }
 
-impl Trace {
-    /// Plays it to the end, lets everything come to rest, and lets the client go.
-    ///
-    /// # Errors
-    ///
-    /// The invariant that is broken. A panic breaks I1.
-    pub fn play(&self) -> Verdict {
+impl Schedule for Trace {
+    type Step = Step;
+
+    const PLAINER: &'static [fn(&mut Self)] = &[
+        |Self { setup, .. }| setup.receive_maximum = Setup::new(setup.version).receive_maximum,
+        |Self { setup, .. }| setup.maximum_packet_size = Setup::new(setup.version).maximum_packet_size,
+        |Self { setup, .. }| {
+            (setup.queue, setup.policy) = (Setup::new(setup.version).queue, Setup::new(setup.version).policy)
+        },
+        |Self { setup, .. }| setup.keep_alive = 0,
+        |Self { setup, .. }| setup.holds = [false; 2],
+        |Self { setup, .. }| setup.will = false,
+        |Self { setup, .. }| setup.journal = false,
+        |Self { setup, .. }| setup.clean_start = false,
+    ];
+
+    fn random(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let setup = setup(&mut dice);
+        let length = 10 + dice.below(50) as usize;
+        let mut steps = Vec::new();
+        while steps.len() < length {
+            step(&mut dice, &mut steps);
+        }
+        Trace { setup, steps }
+    }
+
+    fn steps(&mut self) -> &mut Vec<Step> {
+        &mut self.steps
+    }
+
+    fn play(&self) -> Verdict {
         caught(|| {
             let mut world = World::new(self.setup);
             self.steps.iter().try_for_each(|step| world.step(*step))?;
@@ -30,57 +56,6 @@ impl Trace {
             world.say_goodbye()
         })
     }
-}
-
-/// The schedule of a seed.
-pub fn random(seed: u64) -> Trace {
-    let mut dice = Dice(seed);
-    let setup = setup(&mut dice);
-    let length = 10 + dice.below(50) as usize;
-    let mut steps = Vec::new();
-    while steps.len() < length {
-        step(&mut dice, &mut steps);
-    }
-    Trace { setup, steps }
-}
-
-/// Drops every step and every peculiarity of the setup that the failure does not need.
-#[must_use]
-pub fn shrink(mut trace: Trace) -> Trace {
-    let Err(first) = trace.play() else { return trace };
-    let fails = |trace: &Trace| trace.play().is_err_and(|violation| violation.invariant == first.invariant);
-    let mut chunk = trace.steps.len();
-    while chunk > 0 {
-        let mut at = 0;
-        while at < trace.steps.len() {
-            let mut shorter = trace.clone();
-            shorter.steps.drain(at..(at + chunk).min(trace.steps.len()));
-            if fails(&shorter) {
-                trace = shorter;
-            } else {
-                at += chunk;
-            }
-        }
-        chunk /= 2;
-    }
-    let plain = Setup::new(trace.setup.version);
-    for simpler in [
-        |setup, plain: Setup| Setup { receive_maximum: plain.receive_maximum, ..setup },
-        |setup, plain: Setup| Setup { maximum_packet_size: plain.maximum_packet_size, ..setup },
-        |setup, plain: Setup| Setup { queue: plain.queue, policy: plain.policy, ..setup },
-        |setup, _| Setup { keep_alive: 0, ..setup },
-        |setup, _| Setup { holds: [false; 2], ..setup },
-        |setup, _| Setup { will: false, ..setup },
-        |setup, _| Setup { journal: false, ..setup },
-        |setup, _| Setup { clean_start: false, ..setup },
-    ] as [fn(Setup, Setup) -> Setup; 8]
-    {
-        let simpler = Trace { setup: simpler(trace.setup, plain), ..trace.clone() };
-        if simpler.setup != trace.setup && fails(&simpler) {
-            trace = simpler;
-        }
-    }
-    trace
 }
 
 fn setup(dice: &mut Dice) -> Setup {

@@ -7,6 +7,7 @@ use mqtt_proto::{Connection, Delivery, Instant, QoS, ReasonCode, Server, TopicFi
 use super::super::ledger::{Ledger, Said};
 use super::super::link::{Link, Plan};
 use super::super::monitor::{Flows, Monitor};
+use super::super::moving::Moving;
 use super::super::{Cut, Load, Side, Verdict, Violation, broken, ensure};
 use super::kept::Kept;
 use super::owner::{End, Owner};

@@ -13,7 +13,8 @@
 //! - a message is routed to the subscriptions that match it naively, and at rest the server has those that are wanted (I21);
 //! - the queue keeps to its bound (I25), and the store has what it must have (I24).
 //!
-//! I3 is about allocations, which `tests/limits.rs` counts. I1 is judged by whoever plays a [`Trace`].
+//! I3 is about what a peer that lies can make us hold, and the server here never does: `tests/limits.rs` shows it. I1 is
+//! judged by whoever plays a [`Trace`].
 //!
 //! A server of 3.1 does not forget sessions here: it cannot say so (`checks::pair` says what holds then).
 
@@ -29,6 +30,6 @@ mod twins;
 mod world;
 
 pub use golden::{Scenario, scenarios};
-pub use schedule::{Trace, random, shrink};
+pub use schedule::Trace;
 pub use setup::{FILTERS, Network, Setup, Step};
 pub use world::World;

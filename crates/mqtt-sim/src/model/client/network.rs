@@ -5,7 +5,8 @@ use std::time::Duration;
 use mqtt_proto::{FixedHeader, Instant};
 
 use super::super::link::End;
-use super::super::{Side, Verdict, Violation, broken};
+use super::super::moving::Moving;
+use super::super::{Side, Verdict, Violation};
 use super::world::World;
 
 impl World {
@@ -23,51 +24,6 @@ impl World {
         let header = FixedHeader::parse(&link.pipes[side as usize].bytes);
         let len = header.ok().flatten().map_or(usize::MAX, |header| header.frame_len());
         self.deliver_newest(side, len)
-    }
-
-    /// Returns whether anything arrived.
-    pub(super) fn deliver(&mut self, index: usize, side: Side, bytes: usize) -> Result<bool, Violation> {
-        let now = self.now;
-        let link = &mut self.links[index];
-        let number = link.number;
-        let wants_input = match side {
-            Side::Client => link.server.as_ref().is_some_and(|server| server.wants_input()),
-            Side::Server => link.has_client && self.client.look(|client| client.wants_input()),
-        };
-        if !wants_input || link.pipes[side as usize].is_over {
-            return Ok(false);
-        }
-        let (moved, ends) = link.carry(side, bytes, &mut self.plan);
-        link.monitor.arrived(side, &moved, &mut self.flows)?;
-        self.pump()?;
-        if ends {
-            match (side, self.links.iter_mut().find(|link| link.number == number)) {
-                (Side::Server, Some(link)) if link.has_client => self.client.both(|client| client.handle_eof(now))?,
-                (Side::Client, Some(link)) => link.server.iter_mut().for_each(|server| server.handle_eof(now)),
-                (Side::Client | Side::Server, _) => {}
-            }
-            self.pump()?;
-        }
-        Ok(ends || !moved.is_empty())
-    }
-
-    /// Everything arrives, until nothing moves.
-    pub(super) fn run(&mut self) -> Verdict {
-        self.pump()?;
-        for _ in 0..ROUNDS * 100 {
-            let mut moved = false;
-            for index in (0..self.links.len()).rev() {
-                for side in Side::BOTH {
-                    if index < self.links.len() {
-                        moved |= self.deliver(index, side, usize::MAX)?;
-                    }
-                }
-            }
-            if !moved {
-                return Ok(());
-            }
-        }
-        broken("I23", "two ends answer each other for ever")
     }
 
     /// The oldest connections are over for the server, too.
@@ -119,21 +75,6 @@ impl World {
         passed
     }
 
-    fn pass_until(&mut self, end: Instant, is_live: bool) -> Verdict {
-        for _ in 0..ROUNDS * 100 {
-            if is_live {
-                self.run()?;
-            }
-            let Some(next) = self.next_timer().filter(|next| *next <= end) else {
-                self.now = end;
-                return Ok(());
-            };
-            self.now = self.now.max(next);
-            self.fire()?;
-        }
-        broken("I23", "timers fire for ever")
-    }
-
     /// The clock jumps, timers hear of it once, and the rules about gaps end with it.
     pub(super) fn jump(&mut self, millis: u32) -> Verdict {
         self.disturb();
@@ -141,13 +82,52 @@ impl World {
         self.now = self.now + Duration::from_millis(millis.into());
         self.fire()
     }
+}
 
-    pub(super) fn next_timer(&self) -> Option<Instant> {
+impl Moving for World {
+    fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    fn now(&mut self) -> &mut Instant {
+        &mut self.now
+    }
+
+    fn pump(&mut self) -> Verdict {
+        Self::pump(self)
+    }
+
+    fn deliver(&mut self, index: usize, side: Side, bytes: usize) -> Result<bool, Violation> {
+        let now = self.now;
+        let link = &mut self.links[index];
+        let number = link.number;
+        let wants_input = match side {
+            Side::Client => link.server.as_ref().is_some_and(|server| server.wants_input()),
+            Side::Server => link.has_client && self.client.look(|client| client.wants_input()),
+        };
+        if !wants_input || link.pipes[side as usize].is_over {
+            return Ok(false);
+        }
+        let (moved, ends) = link.carry(side, bytes, &mut self.plan);
+        link.monitor.arrived(side, &moved, &mut self.flows)?;
+        self.pump()?;
+        if ends {
+            match (side, self.links.iter_mut().find(|link| link.number == number)) {
+                (Side::Server, Some(link)) if link.has_client => self.client.both(|client| client.handle_eof(now))?,
+                (Side::Client, Some(link)) => link.server.iter_mut().for_each(|server| server.handle_eof(now)),
+                (Side::Client | Side::Server, _) => {}
+            }
+            self.pump()?;
+        }
+        Ok(ends || !moved.is_empty())
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
         let servers = self.links.iter().filter_map(|link| link.server.as_ref()?.poll_timeout());
         servers.chain(self.client.look(|client| client.poll_timeout())).min()
     }
 
-    pub(super) fn fire(&mut self) -> Verdict {
+    fn fire(&mut self) -> Verdict {
         let now = self.now;
         self.client.both(|client| client.handle_timeout(now))?;
         for server in self.links.iter_mut().filter_map(|link| link.server.as_mut()) {
@@ -156,6 +136,3 @@ impl World {
         self.pump()
     }
 }
-
-/// More than any world needs to come to rest.
-pub(super) const ROUNDS: usize = 100;
