@@ -1,13 +1,11 @@
 //! The runtime's side of a client.
 
 use core::fmt::Display;
-use core::time::Duration;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
-use event_listener::EventListener;
+use bytes::BytesMut;
 use mqtt_proto::{FixedHeader, Outbox};
 
 use crate::handle::inner::Demand;
@@ -16,18 +14,17 @@ use crate::{Endpoint, Error};
 
 /// What a runtime drives: it opens transports, moves bytes, and tells the time. One for each client.
 ///
-/// The loop of every adapter is the same:
+/// The loop of every adapter is the same: take a [`turn`](Self::turn), and do what it says.
 ///
-/// 1. [`listen`](Self::listen), *before* looking at anything.
-/// 2. If [`is_done`](Self::is_done), return.
-/// 3. Without a transport: if [`poll_open`](Self::poll_open) names a server, dial it and answer with
-///    [`handle_open`](Self::handle_open) or [`handle_open_failed`](Self::handle_open_failed). When
-///    [`wants_close`](Self::wants_close) comes while dialling, give the dial up and call [`handle_closed`](Self::handle_closed).
-/// 4. With a transport: write what is in the [`outbox`](Self::outbox); if [`wants_close`](Self::wants_close) and it is empty,
-///    close the transport and call [`handle_closed`](Self::handle_closed). If [`wants_input`](Self::wants_input), hand bytes
-///    that are left over or can be read to [`handle_input`](Self::handle_input).
-/// 5. If nothing could be done, wait until the transport is ready, the listener fires, or
-///    [`poll_timeout`](Self::poll_timeout) has passed; then [`handle_timeout`](Self::handle_timeout).
+/// 1. If it is [`done`](Turn::done), return.
+/// 2. Without a transport: if [`poll_open`](Self::poll_open) names a server, dial it and answer with
+///    [`handle_open`](Self::handle_open) or [`handle_open_failed`](Self::handle_open_failed). When a turn says
+///    [`close`](Turn::close) while dialling, give the dial up and call [`handle_closed`](Self::handle_closed).
+/// 3. With a transport: write what is in the [`outbox`](Self::outbox); if it is to be [closed](Turn::close) and the outbox is
+///    empty, close the transport and call [`handle_closed`](Self::handle_closed). If the turn says [`read`](Turn::read), hand
+///    bytes that are left over or can be read to [`handle_input`](Self::handle_input).
+/// 4. If something was done, take the next turn. If nothing could be done, wait until the transport is ready, the turn's waker
+///    is woken, or its [`deadline`](Turn::deadline) has come; then take the next turn.
 ///
 /// Every method can be called at any time; spurious calls do nothing. Dropping the driver stops the client.
 #[derive(Debug)]
@@ -40,32 +37,23 @@ impl Driver {
         Self { shared }
     }
 
-    /// Fires when there is more to do than these methods last told. Take it *before* calling them, or a wake-up may be lost.
-    #[must_use]
-    pub fn listen(&self) -> EventListener {
-        self.shared.driver.listen()
-    }
-
-    /// Does what time asks for, and tells what there is to do with a transport. If that cannot be done now, or is nothing, wait
-    /// until the transport is ready, the deadline has come, or `waker` is woken because there is more; then take another turn.
+    /// Does what time asks for, and tells what there is to do. With a [store](crate::Options::store), this is also when messages
+    /// are stored that cannot be sent yet.
     ///
-    /// This is [`listen`](Self::listen), [`wants_close`](Self::wants_close), [`wants_input`](Self::wants_input),
-    /// [`poll_timeout`](Self::poll_timeout) and [`handle_timeout`](Self::handle_timeout) in one, for a driver that is one
-    /// task: what it does itself does not wake it. Take a turn after whatever was done, and before sleeping.
+    /// When there is more than this turn tells, `waker` is woken. What the driver itself does wakes nobody: take a turn after
+    /// whatever was done, and before sleeping. Two tasks or threads can share the work: a turn of one wakes the other, if there
+    /// is more than the other knew. (A third waker takes the place of one of them, which is woken.)
     #[must_use]
     pub fn turn(&self, waker: &Waker) -> Turn {
         self.shared.store_changes();
-        let Demand { read, write, close, timeout, .. } = self.shared.turn(waker);
-        Turn { write, read, close, deadline: timeout.map(|at| self.shared.on_clock(at)) }
+        let Demand { read, write, close, lingers, done, timeout, .. } = self.shared.turn(waker);
+        Turn { write, read, close, lingers, done, deadline: timeout.map(|at| self.shared.on_clock(at)) }
     }
 
     /// A server to be dialled, once for each attempt.
     #[must_use]
     pub fn poll_open(&self) -> Option<Endpoint> {
-        self.shared.drive(|inner, now| {
-            inner.seen.open = false;
-            inner.client.poll_open(now)
-        })
+        self.shared.drive(|inner, now| inner.client.poll_open(now))
     }
 
     /// The dial succeeded.
@@ -78,12 +66,12 @@ impl Driver {
         self.shared.drive(|inner, now| inner.client.handle_open_failed(now, error));
     }
 
-    /// Bytes from the server. Takes what it can and leaves the rest, which is to be given again, with more behind it, when
-    /// [`wants_input`](Self::wants_input) says so.
+    /// Bytes from the server. Takes what it can and leaves the rest, which is to be given again, with more behind it, when a
+    /// [turn](Turn::read) says so.
     pub fn handle_input(&self, input: &mut BytesMut) {
         self.shared.drive(|inner, now| {
-            while !input.is_empty() && inner.client.handle_input(now, input) > 0 {
-                inner.pump(now);
+            while !input.is_empty() && inner.client.handle_input(now, input) > 0 && !input.is_empty() {
+                inner.pump(now); // it may let more in
             }
         });
     }
@@ -110,15 +98,6 @@ impl Driver {
         lacking.min(input.len().saturating_mul(GROWTH)).max(READ_AT_ONCE)
     }
 
-    /// Whether input would be taken. While not, do not read: the transport then slows the server down.
-    #[must_use]
-    pub fn wants_input(&self) -> bool {
-        self.shared.look(|inner| {
-            inner.seen.read = inner.client.wants_input();
-            inner.seen.read
-        })
-    }
-
     /// What is to be written, lent under the lock: `f` must not block. What it advances over counts as written.
     ///
     /// With a [store](crate::Options::store), what depends on it is made durable first.
@@ -129,9 +108,7 @@ impl Driver {
                 if inner.client.has_changes() {
                     return None; // the application was faster: store that, too
                 }
-                let (value, is_more) = inner.client.outbox(now, |outbox| (f(outbox), outbox.has_remaining()));
-                inner.seen.write = is_more;
-                Some(value)
+                Some(inner.client.outbox(now, &mut f))
             });
             if let Some(value) = lent {
                 return value;
@@ -139,44 +116,9 @@ impl Driver {
         }
     }
 
-    /// Time until [`handle_timeout`](Self::handle_timeout) has something to do; zero if it has now. Ask before each wait: with a
-    /// [store](crate::Options::store), this is also when messages are stored that cannot be sent yet.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        self.shared.store_changes();
-        let now = self.shared.now();
-        self.shared.look(|inner| {
-            inner.seen.timeout = inner.client.poll_timeout();
-            inner.seen.timeout.map(|at| at.since(now))
-        })
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&self) {
-        self.shared.drive(|inner, now| inner.client.handle_timeout(now));
-    }
-
-    /// Whether to close the transport as soon as the outbox is empty or cannot be written; while dialling, to give up.
-    #[must_use]
-    pub fn wants_close(&self) -> bool {
-        self.shared.look(|inner| {
-            inner.seen.close = inner.client.wants_close();
-            inner.seen.close
-        })
-    }
-
     /// The transport, or the dial, is gone. Call it once for each.
     pub fn handle_closed(&self) {
         self.shared.drive(|inner, now| inner.client.handle_closed(now));
-    }
-
-    /// Whether nothing will ever be dialled again.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.shared.look(|inner| {
-            inner.seen.done = inner.client.is_done();
-            inner.seen.done
-        })
     }
 }
 
@@ -186,10 +128,15 @@ impl Driver {
 pub struct Turn {
     /// There is something in the [`outbox`](Driver::outbox).
     pub write: bool,
-    /// Input would be taken.
+    /// Input would be taken. While not, do not read: the transport then slows the server down.
     pub read: bool,
-    /// The transport is to be closed once the outbox is empty or cannot be written.
+    /// The transport is to be closed once the outbox is empty or cannot be written; a dial is to be given up.
     pub close: bool,
+    /// Before that, the transport is to be read until the server has closed its side, or some time has passed: it may still send,
+    /// and a socket that is closed before it is read may lose what was written last. Without this, the server has nothing to say.
+    pub lingers: bool,
+    /// Nothing will ever be dialled again.
+    pub done: bool,
     /// When the next turn is due, whatever happens.
     pub deadline: Option<Instant>,
 }

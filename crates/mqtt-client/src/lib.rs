@@ -21,8 +21,9 @@ pub use handle::{
     Subscriber, Subscribing, Ticket, Unsubscribing, new,
 };
 pub use mqtt_proto::{
-    Auth, CommandError, ConnAck, Disconnect, Message, PacketId, Properties, PropertyId, PropertyValue, QoS, ReasonCode,
-    RetainHandling, Subscribe, Subscription, SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe, Version, Will,
+    Auth, CommandError, ConnAck, Disconnect, Message, Outbox, PacketId, Properties, PropertyId, PropertyValue, QoS,
+    ReasonCode, RetainHandling, Subscribe, Subscription, SubscriptionId, Text, TopicFilter, TopicName, Unsubscribe,
+    Version, Will,
 };
 pub use options::{Endpoint, IntoOptions, Options, QueuePolicy};
 #[cfg(feature = "redb")]

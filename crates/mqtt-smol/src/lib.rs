@@ -70,10 +70,10 @@ where
 pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
     let deadline = Instant::now() + server.timeout;
     let addresses = resolve((server.host.as_str(), server.port)).await?;
-    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    let mut failure = None;
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
-        result = match u32::try_from(addresses.len() - index) {
+        let result = match u32::try_from(addresses.len() - index) {
             // Its share is all that is left, and that is the client's to watch.
             Ok(1) => TcpStream::connect(address).await,
             ahead => match timeout(left / ahead.unwrap_or(u32::MAX), TcpStream::connect(address)).await {
@@ -81,12 +81,15 @@ pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
                 None => Err(io::ErrorKind::TimedOut.into()),
             },
         };
-        if let Ok(stream) = &result {
-            stream.set_nodelay(true)?; // packets are coalesced in the outbox already
-            break;
+        match result {
+            Ok(stream) => {
+                stream.set_nodelay(true)?; // packets are coalesced in the outbox already
+                return Ok(stream);
+            }
+            Err(error) => failure = Some(error),
         }
     }
-    result
+    Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
 /// Drives a client until it is done: dials, moves bytes, waits. For an executor of your own.
@@ -96,56 +99,65 @@ where
     F: Future<Output = io::Result<S>>,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    loop {
-        let wake = driver.listen();
-        if driver.is_done() {
-            return;
-        }
-        match driver.poll_open() {
-            Some(server) => {
-                // On the heap while it lasts: a task that is connected has no use for its room.
-                if let Some(stream) = Box::pin(open(&driver, dial(server))).await {
-                    transfer(&driver, stream).await;
-                    driver.handle_closed();
-                }
-            }
-            None => wait(&driver, wake).await,
+    while let Some(server) = next_open(&driver).await {
+        // On the heap while it lasts: a task that is connected has no use for its room.
+        if let Some(stream) = Box::pin(open(&driver, dial(server))).await {
+            transfer(&driver, stream).await;
+            driver.handle_closed();
         }
     }
 }
 
+/// Waits until there is something to dial; `None` when there never will be.
+async fn next_open(driver: &Driver) -> Option<Endpoint> {
+    let mut timer = Alarm::default();
+    poll_fn(|cx| {
+        loop {
+            let turn = driver.turn(cx.waker());
+            let server = driver.poll_open();
+            if server.is_some() || turn.done {
+                return Poll::Ready(server);
+            }
+            if !timer.is_due(turn.deadline, cx) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
 /// Waits for a dial, unless the client gives it up.
 async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
-    let mut dialling = pin!(dialling);
-    loop {
-        let mut waiting = pin!(wait(driver, driver.listen()));
-        if driver.wants_close() {
-            driver.handle_closed();
-            return None;
-        }
-        let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => waiting.as_mut().poll(cx).map(|()| None),
-        });
-        match dialled.await {
-            Some(Ok(stream)) => {
-                driver.handle_open();
-                return Some(stream);
+    let (mut dialling, mut timer) = (pin!(dialling), Alarm::default());
+    poll_fn(|cx| {
+        loop {
+            let turn = driver.turn(cx.waker());
+            if turn.close {
+                driver.handle_closed();
+                return Poll::Ready(None);
             }
-            Some(Err(error)) => {
-                driver.handle_open_failed(&error);
-                return None;
+            match dialling.as_mut().poll(cx) {
+                Poll::Ready(Ok(stream)) => {
+                    driver.handle_open();
+                    return Poll::Ready(Some(stream));
+                }
+                Poll::Ready(Err(error)) => {
+                    driver.handle_open_failed(&error);
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if !timer.is_due(turn.deadline, cx) => return Poll::Pending,
+                Poll::Pending => {}
             }
-            None => {}
         }
-    }
+    })
+    .await
 }
 
 /// Moves bytes until the transport is closed.
 async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
     let mut input = BytesMut::new();
     let mut timer = Alarm::default();
-    poll_fn(|cx| {
+    let lingers = poll_fn(|cx| {
         // What was not ready is not asked again before it wakes us.
         let (mut may_write, mut may_read) = (true, true);
         for _ in 0..ROUNDS {
@@ -153,7 +165,7 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
             let is_written = turn.write && may_write && write(driver, &mut stream, cx).is_ready();
             may_write = is_written || !turn.write;
             if turn.close && may_write {
-                return Poll::Ready(());
+                return Poll::Ready(turn.lingers);
             }
             let is_read = turn.read && may_read && read(driver, &mut stream, &mut input, cx).is_ready();
             may_read = is_read || !turn.read && may_read;
@@ -167,7 +179,7 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     })
     .await;
     // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
-    let mut rest = vec![0; READ_BOUND];
+    let mut rest = vec![0; if lingers { READ_BOUND } else { 0 }];
     let end = async { while stream.close().await.is_ok() && stream.read(&mut rest).await.is_ok_and(|n| n > 0) {} };
     Box::pin(timeout(LINGER, end)).await;
 }
@@ -251,7 +263,10 @@ struct Alarm {
 impl Alarm {
     /// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
     fn is_due(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else { return false };
+        let Some(deadline) = deadline else {
+            *self = Self::default();
+            return false;
+        };
         if self.at.is_none_or(|at| deadline < at) {
             self.timer = Some(Timer::at(deadline));
             self.at = Some(deadline);
@@ -262,16 +277,6 @@ impl Alarm {
         }
         has_rung
     }
-}
-
-/// Waits until there is more to do, or a timer is due.
-async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
-    match driver.poll_timeout() {
-        // Either way the caller looks at everything again.
-        Some(time) => drop(timeout(time, wake).await),
-        None => wake.await,
-    }
-    driver.handle_timeout();
 }
 
 /// `None` if the future takes longer.

@@ -19,13 +19,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use bytes::{Buf, BytesMut};
-use event_listener::Listener;
+use bytes::{Buf, Bytes, BytesMut};
 pub use mqtt_client::*;
 
 mod stream;
@@ -99,9 +98,10 @@ where
     S: Stream,
 {
     let (driver, dial) = (Arc::new(driver), Arc::new(dial));
-    while let Some(server) = wait(&driver, next_open) {
-        if let Some((stream, reader_ended)) = open(&driver, &dial, server) {
-            transfer(&driver, &*stream, &reader_ended);
+    let turns = Turns::new(&driver);
+    while let Some(server) = turns.wait(|turn| next_open(&driver, turn)) {
+        if let Some((stream, reader_ended)) = open(&turns, &driver, &dial, server) {
+            transfer(&turns, &*stream, &reader_ended);
             driver.handle_closed();
         }
     }
@@ -109,7 +109,12 @@ where
 
 /// Waits for a dial, unless the client gives it up. The thread that dials reads afterwards, and holds the other end of the
 /// channel as long as it does.
-fn open<D, S>(driver: &Arc<Driver>, dial: &Arc<D>, server: Endpoint) -> Option<(Arc<S>, Receiver<Infallible>)>
+fn open<D, S>(
+    turns: &Turns<'_>,
+    driver: &Arc<Driver>,
+    dial: &Arc<D>,
+    server: Endpoint,
+) -> Option<(Arc<S>, Receiver<Infallible>)>
 where
     D: Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
     S: Stream,
@@ -118,10 +123,14 @@ where
     let (alive, reader_ended) = mpsc::channel();
     let reader = thread::Builder::new().name("mqtt-read".to_owned()).spawn({
         let (driver, dial, dialling) = (Arc::clone(driver), Arc::clone(dial), Arc::clone(&dialling));
+        let writer = turns.waker.clone();
         move || {
             let _alive = alive;
-            if let Some(stream) = dialling.finish(&driver, dial(server)) {
-                read(&driver, &*stream);
+            let stream = dialling.finish(&driver, dial(server));
+            writer.wake_by_ref();
+            if let Some(stream) = stream {
+                read(&Turns::new(&driver), &*stream);
+                writer.wake(); // why the transport has ended is known now
             }
         }
     });
@@ -129,7 +138,7 @@ where
         driver.handle_open_failed(&error);
         return None;
     }
-    match wait(driver, |driver| dialling.outcome(driver)) {
+    match turns.wait(|turn| dialling.outcome(turn)) {
         Dial::Open(stream) => return Some((stream, reader_ended)),
         // The thread may hang in a system call. It ends with that.
         Dial::GivenUp => driver.handle_closed(),
@@ -139,13 +148,15 @@ where
 }
 
 /// Moves bytes until the transport is closed.
-fn transfer(driver: &Driver, stream: &impl Stream, reader_ended: &Receiver<Infallible>) {
-    match write(driver, stream) {
-        Err(error) => driver.handle_error(&error),
+fn transfer(turns: &Turns<'_>, stream: &impl Stream, reader_ended: &Receiver<Infallible>) {
+    match write(turns, stream) {
+        Err(error) => turns.driver.handle_error(&error),
         // Closing a socket with unread bytes resets the connection, and with it what we wrote last: the reader reads to the
         // end. Nothing is ever sent through this channel: waiting ends with the reader or with the time.
-        Ok(()) if stream.shutdown(Shutdown::Write).is_ok() => drop(reader_ended.recv_timeout(LINGER)),
-        Ok(()) => {}
+        Ok(lingers) if stream.shutdown(Shutdown::Write).is_ok() && lingers => {
+            let _ = reader_ended.recv_timeout(LINGER);
+        }
+        Ok(_) => {}
     }
     // The reader must be gone before the next connection, which its bytes are not for. An error says that it has no more
     // to read.
@@ -154,16 +165,26 @@ fn transfer(driver: &Driver, stream: &impl Stream, reader_ended: &Receiver<Infal
 }
 
 /// Reads, and hands on what the client wants; after the client's last word, throws it away.
-fn read(driver: &Driver, stream: &impl Stream) {
+fn read(turns: &Turns<'_>, stream: &impl Stream) {
     let mut input = BytesMut::new();
     let mut chunk = vec![0; CHUNK];
     loop {
-        wait(driver, |driver| wants_read(driver, &mut input));
+        let turn = turns.wait(|turn| (turn.read || turn.close).then_some(*turn));
+        let before = input.len();
+        if turn.close {
+            input.clear();
+        } else if before > 0 {
+            turns.driver.handle_input(&mut input); // what was left when the client took no more
+            if input.len() < before {
+                continue;
+            }
+        }
         match read_once(stream, &mut input, &mut chunk) {
-            Ok(0) => return driver.handle_eof(),
-            Ok(_) => {}
+            Ok(0) => return turns.driver.handle_eof(),
+            Ok(_) if turn.close => {}
+            Ok(_) => turns.driver.handle_input(&mut input),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return driver.handle_error(&error),
+            Err(error) => return turns.driver.handle_error(&error),
         }
     }
 }
@@ -182,40 +203,77 @@ fn read_once(stream: &impl Stream, input: &mut BytesMut, chunk: &mut [u8]) -> io
     result
 }
 
-/// Writes all that there is, until the client wants no more. It copies out of the outbox first, and so holds no lock while
-/// it blocks.
-fn write(driver: &Driver, stream: &impl Stream) -> io::Result<()> {
+/// Writes all that there is, until the client wants no more: whether the transport then [lingers](Turn::lingers). What it writes
+/// it copies out of the outbox, or shares if it is a large payload, and so holds no lock while it blocks.
+fn write(turns: &Turns<'_>, stream: &impl Stream) -> io::Result<bool> {
     let mut chunk = Vec::with_capacity(CHUNK);
     stream.set_write_timeout(Some(TICK))?;
-    while wait(driver, |driver| wants_write(driver, &mut chunk)) {
-        match stream.write(&chunk) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            // Meanwhile the client may have given up on what was left.
-            Ok(len) => driver.outbox(|outbox| outbox.advance(len.min(outbox.remaining()))),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                driver.handle_timeout();
+    loop {
+        let turn = turns.wait(|turn| (turn.write || turn.close).then_some(*turn));
+        let payload = turns.driver.outbox(|outbox| next_write(outbox, &mut chunk));
+        let bytes = payload.as_deref().unwrap_or(&chunk);
+        if bytes.is_empty() {
+            // Meanwhile the client may have given up on what there was.
+            if turn.close {
+                return Ok(turn.lingers);
             }
+            continue;
+        }
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => turns.driver.outbox(|outbox| outbox.advance(len.min(outbox.remaining()))),
+            // The next turn looks at the clock.
+            Err(error) if is_passing(error.kind()) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
 }
 
-/// Waits until `ready` says so, and lets no timer pass meanwhile.
-fn wait<T>(driver: &Driver, mut ready: impl FnMut(&Driver) -> Option<T>) -> T {
-    loop {
-        // Before looking, so that no change is missed.
-        let changed = driver.listen();
-        if let Some(value) = ready(driver) {
-            return value;
+fn is_passing(error: io::ErrorKind) -> bool {
+    matches!(error, io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The payload that is to be written next, if it is a large one; else fills `chunk`.
+fn next_write(outbox: &mut Outbox, chunk: &mut Vec<u8>) -> Option<Bytes> {
+    chunk.clear();
+    if let Some(payload) = outbox.payload().filter(|payload| payload.len() >= CHUNK) {
+        return Some(payload.clone());
+    }
+    let mut slices = [IoSlice::new(&[]); 64];
+    let count = outbox.chunks_vectored(&mut slices);
+    for slice in &slices[..count] {
+        if slice.len() >= CHUNK && !chunk.is_empty() {
+            break;
         }
-        match driver.poll_timeout() {
-            None => changed.wait(),
-            Some(left) => {
-                if changed.wait_timeout(left).is_none() {
-                    driver.handle_timeout();
-                }
+        let room = CHUNK - chunk.len();
+        chunk.extend_from_slice(&slice[..slice.len().min(room)]);
+    }
+    None
+}
+
+/// How one of the driver's two threads waits.
+struct Turns<'a> {
+    driver: &'a Driver,
+    waker: Waker,
+}
+
+impl<'a> Turns<'a> {
+    /// For the current thread.
+    fn new(driver: &'a Driver) -> Self {
+        Self { driver, waker: timeout::unpark() }
+    }
+
+    /// Takes turns until `ready` finds what it waits for, and lets no timer pass meanwhile.
+    fn wait<T>(&self, mut ready: impl FnMut(&Turn) -> Option<T>) -> T {
+        loop {
+            let turn = self.driver.turn(&self.waker);
+            if let Some(value) = ready(&turn) {
+                return value;
+            }
+            // A wake-up since the turn makes it return at once.
+            match turn.deadline {
+                Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
+                None => thread::park(),
             }
         }
     }
@@ -233,41 +291,9 @@ where
 }
 
 /// What to dial; `Some(None)` when nothing ever will be.
-fn next_open(driver: &Driver) -> Option<Option<Endpoint>> {
+fn next_open(driver: &Driver, turn: &Turn) -> Option<Option<Endpoint>> {
     let endpoint = driver.poll_open();
-    (endpoint.is_some() || driver.is_done()).then_some(endpoint)
-}
-
-/// Hands over what has been read. Ready when more can be: the client takes input, and there is no whole packet left for it.
-fn wants_read(driver: &Driver, input: &mut BytesMut) -> Option<()> {
-    if driver.wants_close() {
-        input.clear();
-        return Some(());
-    }
-    while driver.wants_input() {
-        let before = input.len();
-        driver.handle_input(input);
-        if input.len() == before {
-            return Some(());
-        }
-    }
-    None
-}
-
-/// Fills `chunk` with what is to be written next; `Some(false)` after the last word.
-fn wants_write(driver: &Driver, chunk: &mut Vec<u8>) -> Option<bool> {
-    // Asked before looking: the last word comes together with the wish to close.
-    let is_last = driver.wants_close();
-    chunk.clear();
-    driver.outbox(|outbox| {
-        let mut slices = [IoSlice::new(&[]); 64];
-        let count = outbox.chunks_vectored(&mut slices);
-        for slice in &slices[..count] {
-            let room = CHUNK - chunk.len();
-            chunk.extend_from_slice(&slice[..slice.len().min(room)]);
-        }
-    });
-    (!chunk.is_empty() || is_last).then_some(!chunk.is_empty())
+    (endpoint.is_some() || turn.done).then_some(endpoint)
 }
 
 /// A dial that the reading thread has under way, and what became of it.
@@ -301,12 +327,12 @@ impl<S> Dialling<S> {
     }
 
     /// What came of the dial. Gives it up if the client has.
-    fn outcome(&self, driver: &Driver) -> Option<Dial<S>> {
+    fn outcome(&self, turn: &Turn) -> Option<Dial<S>> {
         let mut dial = self.lock();
         match &*dial {
             Dial::Open(stream) => Some(Dial::Open(Arc::clone(stream))),
             Dial::Failed => Some(Dial::Failed),
-            Dial::UnderWay if driver.wants_close() => {
+            Dial::UnderWay if turn.close => {
                 *dial = Dial::GivenUp;
                 Some(Dial::GivenUp)
             }

@@ -29,7 +29,7 @@ use std::{
 pub fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let begun = Instant::now();
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = unpark();
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
@@ -42,6 +42,11 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
         // A wake-up since the poll makes it return at once.
         thread::park_timeout(left);
     }
+}
+
+/// Wakes the current thread when it is parked.
+pub(crate) fn unpark() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
 }
 
 struct Unpark(Thread);

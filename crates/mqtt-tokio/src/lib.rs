@@ -10,6 +10,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -68,10 +69,10 @@ where
 pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
     let deadline = Instant::now() + server.timeout;
     let addresses: Vec<_> = lookup_host((server.host.as_str(), server.port)).await?.collect();
-    let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    let mut failure = None;
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
-        result = match u32::try_from(addresses.len() - index) {
+        let result = match u32::try_from(addresses.len() - index) {
             // Its share is all that is left, and that is the client's to watch.
             Ok(1) => TcpStream::connect(address).await,
             ahead => match timeout(left / ahead.unwrap_or(u32::MAX), TcpStream::connect(address)).await {
@@ -79,12 +80,15 @@ pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             },
         };
-        if let Ok(stream) = &result {
-            stream.set_nodelay(true)?; // packets are coalesced in the outbox already
-            break;
+        match result {
+            Ok(stream) => {
+                stream.set_nodelay(true)?; // packets are coalesced in the outbox already
+                return Ok(stream);
+            }
+            Err(error) => failure = Some(error),
         }
     }
-    result
+    Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
 /// Drives a client until it is done: dials, moves bytes, waits.
@@ -94,62 +98,74 @@ where
     F: Future<Output = io::Result<S>>,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    loop {
-        let wake = driver.listen();
-        if driver.is_done() {
-            return;
-        }
-        match driver.poll_open() {
-            Some(server) => {
-                // On the heap while it lasts: a task that is connected has no use for its room.
-                if let Some(stream) = Box::pin(open(&driver, dial(server))).await {
-                    transfer(&driver, stream).await;
-                    driver.handle_closed();
-                }
-            }
-            None => wait(&driver, wake).await,
+    while let Some(server) = next_open(&driver).await {
+        // On the heap while it lasts: a task that is connected has no use for its room.
+        if let Some(stream) = Box::pin(open(&driver, dial(server))).await {
+            transfer(&driver, stream).await;
+            driver.handle_closed();
         }
     }
 }
 
+/// Waits until there is something to dial; `None` when there never will be.
+async fn next_open(driver: &Driver) -> Option<Endpoint> {
+    let mut timer = pin!(None);
+    poll_fn(|cx| {
+        loop {
+            let turn = driver.turn(cx.waker());
+            let server = driver.poll_open();
+            if server.is_some() || turn.done {
+                return Poll::Ready(server);
+            }
+            if !is_due(timer.as_mut(), turn.deadline, cx) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
 /// Waits for a dial, unless the client gives it up.
 async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
-    let mut dialling = pin!(dialling);
-    loop {
-        let mut waiting = pin!(wait(driver, driver.listen()));
-        if driver.wants_close() {
-            driver.handle_closed();
-            return None;
-        }
-        let dialled = poll_fn(|cx| match dialling.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => waiting.as_mut().poll(cx).map(|()| None),
-        });
-        match dialled.await {
-            Some(Ok(stream)) => {
-                driver.handle_open();
-                return Some(stream);
+    let (mut dialling, mut timer) = (pin!(dialling), pin!(None));
+    poll_fn(|cx| {
+        loop {
+            let turn = driver.turn(cx.waker());
+            if turn.close {
+                driver.handle_closed();
+                return Poll::Ready(None);
             }
-            Some(Err(error)) => {
-                driver.handle_open_failed(&error);
-                return None;
+            match dialling.as_mut().poll(cx) {
+                Poll::Ready(Ok(stream)) => {
+                    driver.handle_open();
+                    return Poll::Ready(Some(stream));
+                }
+                Poll::Ready(Err(error)) => {
+                    driver.handle_open_failed(&error);
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if !is_due(timer.as_mut(), turn.deadline, cx) => return Poll::Pending,
+                Poll::Pending => {}
             }
-            None => {}
         }
-    }
+    })
+    .await
 }
 
 /// Moves bytes until the transport is closed.
 async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
     let mut input = BytesMut::new();
     let mut timer = pin!(None);
-    while poll_fn(|cx| transfer_some(driver, &mut stream, &mut input, timer.as_mut(), cx)).await {
-        // Now those who wait for messages: what they have done with is room for the next ones, and still in the cache.
-        yield_now().await;
-    }
+    let lingers = loop {
+        match poll_fn(|cx| transfer_some(driver, &mut stream, &mut input, timer.as_mut(), cx)).await {
+            // Now those who wait for messages: what they have done with is room for the next ones, and still in the cache.
+            ControlFlow::Continue(()) => yield_now().await,
+            ControlFlow::Break(lingers) => break lingers,
+        }
+    };
     // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
     let end = async {
-        while stream.shutdown().await.is_ok() && stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
+        while stream.shutdown().await.is_ok() && lingers && stream.read_buf(&mut input).await.is_ok_and(|n| n > 0) {
             input.clear();
             input.reserve(READ_BOUND); // or it reads 64 bytes at a time, and a flood outlasts the time
         }
@@ -157,14 +173,14 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     let _ = Box::pin(timeout(LINGER, end)).await;
 }
 
-/// Moves bytes until there is nothing to do, or others should have their turn: then `true`, and `false` at the end.
+/// Moves bytes until others should have their turn, or to the end: whether the transport [lingers](Turn::lingers).
 fn transfer_some<S: AsyncRead + AsyncWrite + Unpin>(
     driver: &Driver,
     stream: &mut S,
     input: &mut BytesMut,
     mut timer: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
-) -> Poll<bool> {
+) -> Poll<ControlFlow<bool>> {
     // What was not ready is not asked again before it wakes us.
     let (mut may_write, mut may_read) = (true, true);
     let mut bytes_read = 0;
@@ -173,7 +189,7 @@ fn transfer_some<S: AsyncRead + AsyncWrite + Unpin>(
         let is_written = turn.write && may_write && write(driver, stream, cx).is_ready();
         may_write = is_written || !turn.write;
         if turn.close && may_write {
-            return Poll::Ready(false);
+            return Poll::Ready(ControlFlow::Break(turn.lingers));
         }
         let read = if turn.read && may_read { read(driver, stream, input, cx) } else { Poll::Pending };
         may_read = read.is_ready() || !turn.read && may_read;
@@ -183,7 +199,7 @@ fn transfer_some<S: AsyncRead + AsyncWrite + Unpin>(
             Poll::Pending => {}
         }
     }
-    Poll::Ready(true)
+    Poll::Ready(ControlFlow::Continue(()))
 }
 
 /// Reads once and hands on what there is. Ready if anything has changed; says how many bytes were read.
@@ -245,23 +261,16 @@ fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Contex
 
 /// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
 fn is_due(mut timer: Pin<&mut Option<Sleep>>, deadline: Option<std::time::Instant>, cx: &mut Context<'_>) -> bool {
-    let Some(deadline) = deadline.map(Instant::from_std) else { return false };
+    let Some(deadline) = deadline.map(Instant::from_std) else {
+        timer.set(None); // or the runtime looks at it each time it sleeps
+        return false;
+    };
     match timer.as_mut().as_pin_mut() {
         Some(mut sleep) if deadline < sleep.deadline() || sleep.is_elapsed() => sleep.as_mut().reset(deadline),
         Some(_) => {}
         None => timer.set(Some(sleep_until(deadline))),
     }
     timer.as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready())
-}
-
-/// Waits until there is more to do, or a timer is due.
-async fn wait(driver: &Driver, wake: impl Future<Output = ()>) {
-    match driver.poll_timeout() {
-        // Either way the caller looks at everything again.
-        Some(time) => drop(timeout(time, wake).await),
-        None => wake.await,
-    }
-    driver.handle_timeout();
 }
 
 /// Bytes read at a time.

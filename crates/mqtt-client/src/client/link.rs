@@ -75,7 +75,7 @@ impl Client {
     /// Leaves a dial or a transport that is of no more use to the driver, which asks [`Client::wants_close`].
     pub(super) fn abandon_transport(&mut self, now: Instant) {
         if matches!(self.transport, Transport::Dial | Transport::Open) {
-            self.transport = Transport::Closing { outbox: Box::default(), deadline: now };
+            self.transport = Transport::Closing { outbox: Box::default(), deadline: now, lingers: true };
         }
     }
 
@@ -97,7 +97,8 @@ impl Client {
         let last_words =
             if cause.is_some() || closed == Closed::Eof { Outbox::default() } else { connection.outbox().take() };
         self.state = State::Offline { session: connection.into_session(), phase: Phase::Stopped };
-        self.transport = Transport::Closing { outbox: Box::new(last_words), deadline: now + CLOSING_TIME };
+        let (outbox, deadline) = (Box::new(last_words), now + CLOSING_TIME);
+        self.transport = Transport::Closing { outbox, deadline, lingers: true };
         self.requeue_requests();
         if since.is_some_and(|since| now.since(since) >= self.options.backoff.stable_after) {
             self.failures = 0;

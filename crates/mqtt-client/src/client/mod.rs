@@ -144,6 +144,8 @@ enum Transport {
     Closing {
         outbox: Box<Outbox>,
         deadline: Instant,
+        /// The server may still have something to say.
+        lingers: bool,
     },
 }
 
@@ -272,7 +274,9 @@ impl Client {
 
     /// The transport is gone, or the dial was abandoned. Must follow every [`handle_open`](Self::handle_open).
     pub fn handle_closed(&mut self, now: Instant) {
-        self.connection_lost(now, Error::ConnectionLost { cause: "the transport was closed".into() });
+        if let State::Online(_) = &self.state {
+            self.connection_lost(now, Error::ConnectionLost { cause: "the transport was closed".into() });
+        }
         if let State::Offline { phase: Phase::Dialling { .. }, .. } = self.state {
             self.dial_failed(now, "the dial was abandoned".into());
         }
@@ -287,7 +291,7 @@ impl Client {
     /// Time has passed. Early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire_queued(now);
-        if let Transport::Closing { outbox, deadline } = &mut self.transport {
+        if let Transport::Closing { outbox, deadline, .. } = &mut self.transport {
             if *deadline <= now {
                 **outbox = Outbox::default(); // the peer does not take it
             }
@@ -350,6 +354,13 @@ impl Client {
         matches!(self.transport, Transport::Closing { .. })
     }
 
+    /// Whether the transport is to be read to its end before it is closed: the server may have something to say, and a socket that
+    /// is closed before it is read may lose what was written last.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        matches!(self.transport, Transport::Closing { lingers: true, .. })
+    }
+
     /// Whether [`poll_open`](Self::poll_open) would name something to dial.
     #[must_use]
     pub fn wants_open(&self) -> bool {
@@ -400,7 +411,7 @@ impl Client {
             State::Online(online) => online.connection.poll_timeout(),
         };
         let closing = match &self.transport {
-            Transport::Closing { outbox, deadline } if outbox.has_remaining() => Some(*deadline),
+            Transport::Closing { outbox, deadline, .. } if outbox.has_remaining() => Some(*deadline),
             Transport::Closing { .. } | Transport::None | Transport::Dial | Transport::Open => None,
         };
         let ending = self.ending.as_ref().filter(|_| self.stopped.is_none()).map(|ending| ending.deadline);

@@ -9,7 +9,7 @@ use super::event::{Event, MessageId, RequestId, SubscriberId};
 use super::queue::{Entry, Pushed, expiry};
 use super::request::Request;
 use super::watched::{IdMap, Watched};
-use super::{Client, Ending, State, connect};
+use super::{Client, Ending, State, Transport, connect};
 use crate::{Endpoint, Error, QueuePolicy};
 
 impl Client {
@@ -271,9 +271,15 @@ impl Client {
         }
         ending.given_up = given_up;
         let disconnect = ending.disconnect.clone();
+        let is_server_silent = given_up == 0 && self.is_server_silent();
         match &mut self.state {
             State::Online(online) => match online.connection.disconnect(now, disconnect) {
-                Ok(()) => self.after_world(now),
+                Ok(()) => {
+                    self.after_world(now);
+                    if let Transport::Closing { lingers, .. } = &mut self.transport {
+                        *lingers = !is_server_silent;
+                    }
+                }
                 Err(error) => self.connection_lost(now, error.into()),
             },
             State::Offline { .. } => {
@@ -281,6 +287,14 @@ impl Client {
                 self.stop(if given_up == 0 { Error::Stopped } else { Error::NotFlushed { unfinished: given_up } });
             }
         }
+    }
+
+    /// Whether a server to which all is settled has no reason to send anything: no ping, and no subscription, not even one of an
+    /// earlier client with this session.
+    fn is_server_silent(&self) -> bool {
+        let is_new = self.options.clean_start && self.subscriptions.changes() == 0 && !self.journal;
+        let is_answered = matches!(&self.state, State::Online(online) if !online.connection.awaits_ping_response());
+        is_new && is_answered && self.options.authentication.is_none()
     }
 
     pub(super) fn expire_queued(&mut self, now: Instant) {

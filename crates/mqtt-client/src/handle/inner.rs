@@ -41,8 +41,8 @@ pub(crate) struct Inner {
     /// Woken after unlocking.
     pub(crate) wakers: Vec<Waker>,
     pub(crate) seen: Demand,
-    /// Wakes a driver that sleeps, or is about to, by [`Driver::turn`](crate::Driver::turn).
-    pub(super) sleeper: Option<Waker>,
+    /// Wake a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
+    sleepers: [Option<Waker>; 2],
     /// The latest time that the client has heard of.
     pub(super) now: Instant,
     /// Messages that are in the queue and will be accepted when they are stored.
@@ -72,6 +72,8 @@ pub(crate) struct Demand {
     pub(crate) read: bool,
     pub(crate) write: bool,
     pub(crate) close: bool,
+    /// How to close: nothing to wake anybody for.
+    pub(crate) lingers: bool,
     pub(crate) done: bool,
     pub(crate) store: bool,
     pub(crate) timeout: Option<Instant>,
@@ -118,7 +120,7 @@ impl Inner {
             stalled: None,
             wakers: Vec::new(),
             seen: Demand::default(),
-            sleeper: None,
+            sleepers: [None, None],
             now: Instant::ZERO,
             unstored: Vec::new(),
             storing: Vec::new(),
@@ -375,15 +377,40 @@ impl Inner {
         self.wakers.extend(self.log.push(event));
     }
 
-    pub(super) fn demand(&mut self) -> Demand {
+    /// What there is for the driver to do; `timeout` is the client's.
+    pub(super) fn demand(&mut self, timeout: Option<Instant>) -> Demand {
         Demand {
             open: self.client.wants_open(),
             read: self.client.wants_input(),
             write: self.client.wants_output(),
             close: self.client.wants_close(),
+            lingers: self.client.lingers(),
             done: self.client.is_done(),
             store: self.client.has_changes(),
-            timeout: self.client.poll_timeout(),
+            timeout,
+        }
+    }
+
+    /// A turn was taken: who took it is woken when there is more; the other part of the driver now, if it knew of less.
+    pub(super) fn keep_turn(&mut self, waker: &Waker, demand: Demand) {
+        let is_more = demand.exceeds(&self.seen);
+        self.seen = demand;
+        let [latest, other] = &mut self.sleepers;
+        let is_kept = |sleeper: &Option<Waker>| sleeper.as_ref().is_some_and(|kept| kept.will_wake(waker));
+        if !is_kept(latest) {
+            core::mem::swap(latest, other);
+            if !is_kept(latest) {
+                self.wakers.extend(latest.replace(waker.clone()));
+            }
+        }
+        if is_more {
+            self.wakers.extend(other.take());
+        }
+    }
+
+    pub(super) fn wake_driver(&mut self) {
+        for sleeper in &mut self.sleepers {
+            self.wakers.extend(sleeper.take());
         }
     }
 }

@@ -4,13 +4,13 @@
 //!
 //! - Everything happens under the lock, and then all that follows from it: do, [pump](Inner::pump), unlock, and only then wake.
 //!   No foreign code runs under the lock, but for the closure given to `Driver::outbox`.
-//! - The driver is notified only when it has more to do than when it last looked ([`Demand`]).
+//! - The driver is woken only when there is more to do than in its last turn ([`Demand`]), and never by what it does itself: it
+//!   takes another turn before it sleeps.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use event_listener::Event as Signal;
 use mqtt_proto::{Instant, Message};
 
 use super::inner::{Demand, Inner};
@@ -25,8 +25,6 @@ use crate::store::{SharedStore, Store};
 pub(crate) struct Shared {
     clock: std::time::Instant,
     inner: Mutex<Inner>,
-    /// Wakes the driver.
-    pub(crate) driver: Signal,
     store: Option<SharedStore>,
 }
 
@@ -39,20 +37,12 @@ pub(crate) struct Published {
     pub(crate) is_behind: bool,
 }
 
-/// Who does something under the lock.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Application,
-    Driver,
-}
-
 impl Shared {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             clock: std::time::Instant::now(),
             store: client.options().store.clone(),
             inner: Mutex::new(Inner::new(client)),
-            driver: Signal::new(),
         }
     }
 
@@ -62,22 +52,17 @@ impl Shared {
 
     /// Does something under the lock, then all that follows from it.
     pub(crate) fn run<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
-        let mut inner = self.lock();
-        // The clock is read under the lock, so that the client sees time pass in one direction.
-        inner.now = self.now();
-        let now = inner.now;
-        let value = f(&mut inner, now);
-        self.finish(inner, Side::Application);
+        let (value, inner) = self.change(f);
+        self.finish(inner);
         value
     }
 
-    /// [`run`](Self::run) for the driver, which will look at everything again before it sleeps.
+    /// [`run`](Self::run) for the driver, which takes a turn before it sleeps.
     pub(crate) fn drive<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
-        let mut inner = self.lock();
-        inner.now = self.now();
+        let (value, mut inner) = self.change(f);
         let now = inner.now;
-        let value = f(&mut inner, now);
-        self.finish(inner, Side::Driver);
+        inner.pump(now);
+        Self::unlock_and_wake(inner);
         value
     }
 
@@ -86,19 +71,15 @@ impl Shared {
         let mut inner = self.lock();
         inner.now = self.now();
         let now = inner.now;
-        if inner.client.poll_timeout().is_some_and(|at| at <= now) {
+        let mut timeout = inner.client.poll_timeout();
+        if timeout.is_some_and(|at| at <= now) {
             inner.client.handle_timeout(now);
+            inner.pump(now);
+            timeout = inner.client.poll_timeout();
         }
-        match &mut inner.sleeper {
-            Some(kept) => kept.clone_from(waker),
-            None => inner.sleeper = Some(waker.clone()),
-        }
-        inner.pump(now);
-        inner.seen = inner.demand();
-        let demand = inner.seen;
-        let wakers = inner.take_wakers();
-        drop(inner);
-        wakers.for_each(Waker::wake);
+        let demand = inner.demand(timeout);
+        inner.keep_turn(waker, demand);
+        Self::unlock_and_wake(inner);
         demand
     }
 
@@ -117,7 +98,7 @@ impl Shared {
         let is_behind = inner.client.is_transport_behind();
         let page = inner.outcomes.page(id, self);
         if may_expire {
-            self.finish(inner, Side::Application); // there may be a new timer
+            self.finish(inner); // there may be a new timer
         } else {
             self.finish_small(inner);
         }
@@ -133,36 +114,51 @@ impl Shared {
         inner.now
     }
 
+    /// Does something that has few consequences: nothing is sent but what it sends itself, and no timer is set.
+    pub(crate) fn run_small<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let value = f(&mut inner);
+        self.finish_small(inner);
+        value
+    }
+
     /// After something that can only have added to what there is to write: the rest is looked at only if there is more.
     fn finish_small(&self, mut inner: MutexGuard<'_, Inner>) {
         if inner.has_store || inner.stalled.is_some() || inner.client.has_news() {
-            return self.finish(inner, Side::Application);
+            return self.finish(inner);
         }
         if !inner.seen.write && inner.client.wants_output() {
             inner.seen.write = true;
-            let sleeper = inner.sleeper.take();
-            drop(inner);
-            self.driver.notify(usize::MAX);
-            sleeper.into_iter().for_each(Waker::wake);
+            inner.wake_driver();
+            Self::unlock_and_wake(inner);
         }
     }
 
     /// Lets all that follows from a change happen, and wakes whom it concerns.
-    fn finish(&self, mut inner: MutexGuard<'_, Inner>, by: Side) {
+    fn finish(&self, mut inner: MutexGuard<'_, Inner>) {
         let now = inner.now;
         inner.pump(now);
-        let demand = inner.demand();
-        let notify = demand.exceeds(&inner.seen);
-        if notify {
+        let timeout = inner.client.poll_timeout();
+        let demand = inner.demand(timeout);
+        if demand.exceeds(&inner.seen) {
             inner.seen = demand;
+            inner.wake_driver();
         }
-        let sleeper = if notify && by == Side::Application { inner.sleeper.take() } else { None };
+        Self::unlock_and_wake(inner);
+    }
+
+    fn change<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> (T, MutexGuard<'_, Inner>) {
+        let mut inner = self.lock();
+        // The clock is read under the lock, so that the client sees time pass in one direction.
+        inner.now = self.now();
+        let now = inner.now;
+        (f(&mut inner, now), inner)
+    }
+
+    fn unlock_and_wake(mut inner: MutexGuard<'_, Inner>) {
         let wakers = inner.take_wakers();
         drop(inner);
-        if notify {
-            self.driver.notify(usize::MAX);
-        }
-        sleeper.into_iter().chain(wakers).for_each(Waker::wake);
+        wakers.for_each(Waker::wake);
     }
 
     /// Makes durable what has changed; publishing goes on meanwhile. Called by the driver before it sleeps.

@@ -82,7 +82,7 @@ impl Live {
         look: impl FnOnce(&mut Inner, &Page, MessageId) -> Option<Outcome>,
     ) -> Poll<Outcome> {
         let Self { page, id, is_registered, is_counted, .. } = self;
-        page.shared.run(|inner, _| {
+        page.shared.run_small(|inner| {
             let outcome = look(inner, page, *id);
             if outcome.is_none() {
                 inner.wait_for(*id, cx.waker());

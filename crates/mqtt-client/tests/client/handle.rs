@@ -56,7 +56,7 @@ fn accepted_waits_for_room_and_a_dropped_waiting_ticket_takes_its_message_back()
     assert_eq!(poll(pin!(first.accepted())), Poll::Ready(Ok(())));
     assert!(poll(pin!(last.accepted())).is_pending());
     drop(dropped);
-    rig.driver.handle_timeout();
+    rig.look();
     rig.connect();
     assert_eq!(poll(pin!(last.accepted())), Poll::Ready(Ok(())));
     assert_eq!(rig.acknowledge(), 2);
@@ -78,12 +78,10 @@ fn a_blocked_thread_is_woken() {
 #[test]
 fn the_driver_is_woken_when_there_is_something_to_do_and_only_then() {
     let mut rig = Rig::new(options());
-    assert!(rig.driver.poll_timeout().is_some(), "the driver looks before it sleeps");
     // How often a sleeping driver is woken meanwhile.
     let woken = |meanwhile: &mut dyn FnMut()| {
         let alarm = Arc::new(Alarm::default());
-        let mut wake = pin!(rig.driver.listen());
-        assert!(alarm.poll(wake.as_mut()).is_pending());
+        assert!(alarm.turn(&rig.driver).deadline.is_some());
         meanwhile();
         alarm.count()
     };
@@ -99,8 +97,7 @@ fn the_driver_is_woken_when_there_is_something_to_do_and_only_then() {
     rig.crank();
     assert_eq!(rig.acknowledge(), 2);
     let alarm = Arc::new(Alarm::default());
-    let mut wake = pin!(rig.driver.listen());
-    assert!(alarm.poll(wake.as_mut()).is_pending());
+    assert!(!alarm.turn(&rig.driver).write);
     drop(handle.publish("c", "", QoS::AtMostOnce));
     assert_eq!(alarm.count(), 1);
 }
@@ -134,13 +131,13 @@ fn the_last_handle_or_stream_ends_the_client() {
     drop(std::mem::replace(&mut rig.handle, other));
     drop(clone);
     rig.crank();
-    assert!(!rig.driver.wants_close(), "the stream still wants messages");
+    assert!(!rig.look().close, "the stream still wants messages");
     drop(stream);
     rig.crank();
-    assert!(rig.driver.wants_close());
+    assert!(rig.look().close);
     assert!(rig.server.is_closed(), "DISCONNECT has come");
     rig.driver.handle_closed();
-    assert!(rig.driver.is_done());
+    assert!(rig.look().done);
 }
 
 // MQTT-3.14.4-1, MQTT-3.14.4-2
@@ -149,7 +146,7 @@ fn disconnect_resolves_when_the_transport_is_closed() {
     let mut rig = Rig::new(options());
     let mut disconnecting = pin!(rig.handle.disconnect());
     rig.crank();
-    assert!(rig.driver.wants_close());
+    assert!(rig.look().close);
     assert!(poll(disconnecting.as_mut()).is_pending());
     rig.driver.handle_closed();
     assert_eq!(poll(disconnecting.as_mut()), Poll::Ready(Ok(())));
@@ -194,4 +191,62 @@ fn the_connections_events_are_told() {
     ));
     drop(rig.driver);
     while events.next().wait().is_some() {}
+}
+
+#[test]
+fn one_part_of_a_driver_wakes_the_other_when_there_is_more_than_it_knew() {
+    let mut rig = Rig::new(options());
+    let mut stream = rig.subscribe("a");
+    let [reader, writer, third] = [(); 3].map(|()| Arc::new(Alarm::default()));
+    assert!(!writer.turn(&rig.driver).write && !reader.turn(&rig.driver).write);
+    // The acknowledgement is the application's doing, and wakes both.
+    rig.flood("a", QoS::AtLeastOnce, 1);
+    assert!(stream.try_next().is_some());
+    assert_eq!((reader.count(), writer.count()), (1, 1));
+    assert!(writer.turn(&rig.driver).write && reader.turn(&rig.driver).write);
+    assert_eq!((reader.count(), writer.count()), (1, 1), "the other knows it");
+    rig.crank();
+    // PUBREL is the answer to what the reader has handed over, which only its turn tells.
+    drop(rig.publish("b", QoS::ExactlyOnce));
+    rig.driver.outbox(|outbox| bytes::Buf::advance(outbox, bytes::Buf::remaining(outbox)));
+    assert!(!writer.turn(&rig.driver).write && !reader.turn(&rig.driver).write);
+    let before = writer.count();
+    rig.driver.handle_input(&mut bytes::BytesMut::from(&[0x50, 2, 0, 1][..]));
+    assert_eq!(writer.count(), before);
+    assert!(reader.turn(&rig.driver).write);
+    assert_eq!(writer.count(), before + 1);
+    // There is room for two: a third takes the place of one, which is woken.
+    assert!(writer.turn(&rig.driver).write);
+    let before = reader.count() + writer.count();
+    assert!(third.turn(&rig.driver).write);
+    assert_eq!(reader.count() + writer.count(), before + 1);
+}
+
+#[test]
+fn a_transport_is_read_to_its_end_unless_the_server_has_nothing_to_say() {
+    let lingers = |mut rig: Rig, subscribes: bool| {
+        let stream = subscribes.then(|| rig.subscribe("a"));
+        drop(stream);
+        rig.crank();
+        if subscribes {
+            let Some(ServerEvent::Unsubscribe(request)) = rig.seen.pop() else { panic!("no UNSUBSCRIBE") };
+            rig.server.unsuback(Instant::ZERO, request, &[ReasonCode::SUCCESS]).unwrap();
+        }
+        drop(rig.publish("b", QoS::AtLeastOnce));
+        rig.crank();
+        rig.acknowledge();
+        drop(rig.handle.disconnect());
+        rig.crank();
+        let turn = rig.look();
+        assert!(turn.close);
+        turn.lingers
+    };
+    assert!(!lingers(Rig::new(options()), false));
+    assert!(lingers(Rig::new(options()), true), "messages may be under way");
+    assert!(lingers(Rig::new(options().clean_start(false)), false), "an earlier client may have subscribed");
+    let mut rig = Rig::new(options().backoff(Backoff { initial: Duration::ZERO, ..Backoff::default() }));
+    rig.cut();
+    rig.look();
+    rig.connect();
+    assert!(!lingers(rig, false), "the session is this client's");
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Buf, BytesMut};
-use mqtt_client::{Driver, Handle, Options, Subscriber, Ticket};
+use mqtt_client::{Driver, Handle, Options, Subscriber, Ticket, Turn};
 use mqtt_proto::{Config, ConnAck, Connection, Delivery, Instant, QoS, ReasonCode, Server, ServerEvent, Session};
 
 pub(crate) struct Rig {
@@ -55,7 +55,7 @@ impl Rig {
     pub(crate) fn reconnect(&mut self) {
         let session = self.server.clone().into_session();
         self.cut();
-        self.driver.handle_timeout();
+        self.look();
         self.dial();
         self.accept(Some(session));
     }
@@ -78,7 +78,7 @@ impl Rig {
     pub(crate) fn crank(&mut self) {
         loop {
             let mut to_server = self.driver.outbox(take_all);
-            let to_client = if self.driver.wants_input() { take_all(self.server.outbox()) } else { BytesMut::new() };
+            let to_client = if self.wants_input() { take_all(self.server.outbox()) } else { BytesMut::new() };
             let is_quiet = to_server.is_empty() && to_client.is_empty();
             self.input.unsplit(to_client);
             self.driver.handle_input(&mut self.input);
@@ -139,10 +139,19 @@ impl Rig {
         before - self.seen.len()
     }
 
+    /// A turn of a driver that does not sleep.
+    pub(crate) fn look(&self) -> Turn {
+        self.driver.turn(Waker::noop())
+    }
+
+    pub(crate) fn wants_input(&self) -> bool {
+        self.look().read
+    }
+
     pub(crate) fn cut(&mut self) {
         self.driver.handle_eof();
         self.input.clear();
-        assert!(self.driver.wants_close());
+        assert!(self.look().close);
         self.driver.handle_closed();
     }
 }
@@ -159,6 +168,11 @@ pub(crate) struct Alarm(AtomicUsize);
 impl Alarm {
     pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// A turn of a driver that sleeps afterwards.
+    pub(crate) fn turn(self: &Arc<Self>, driver: &Driver) -> Turn {
+        driver.turn(&Waker::from(Arc::clone(self)))
     }
 
     pub(crate) fn poll<F: Future>(self: &Arc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {

@@ -84,7 +84,7 @@ fn what_gave_way_in_the_queue_fails_also_for_a_ticket_that_asks_late() {
         let [first, second, third] = ["a", "b", "c"].map(|topic| rig.publish(topic, QoS::AtLeastOnce));
         // Takes the place of the second one, or makes it give way.
         let fourth = rig.publish("b", QoS::AtLeastOnce);
-        rig.driver.handle_timeout();
+        rig.look();
         rig.connect();
         let mut pending = pin!(fourth);
         assert!(poll(pending.as_mut()).is_pending());

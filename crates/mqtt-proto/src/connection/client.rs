@@ -271,6 +271,11 @@ pub(crate) fn receive(connection: &mut Connection<Client>, packet: Packet) -> Re
 
 /// The client's side of keep alive; here so that code shared by both roles can call it.
 impl<R: super::Role> Connection<R> {
+    /// Client: whether a PINGREQ was sent that has not been answered.
+    pub fn awaits_ping_response(&self) -> bool {
+        self.timers.is_set(Timer::PingResponse)
+    }
+
     /// PINGREQ is due an eighth before the interval since the last packet sent ends, so that a timer that fires late still
     /// keeps it (MQTT-3.1.2-23 of 3.1.1). It is also due when packets go out and nothing has come for one and a half
     /// intervals: a client that only sends would not notice that the link is dead.

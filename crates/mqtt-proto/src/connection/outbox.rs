@@ -64,6 +64,13 @@ impl Outbox {
         core::mem::replace(self, Self { written, ..Self::default() })
     }
 
+    /// The payload that comes next, if it is one that was not copied, or what is left of it: whoever clones it can write it
+    /// without borrowing the outbox, and [`advance`](Buf::advance) afterwards.
+    #[must_use]
+    pub fn payload(&self) -> Option<&Bytes> {
+        self.splices.front().filter(|splice| splice.gap == 0).map(|splice| &splice.payload)
+    }
+
     /// Gives back the room of what is empty.
     pub(crate) fn shrink(&mut self) {
         if self.small.is_empty() && self.small.capacity() > WORTH_GIVING_BACK {
@@ -234,6 +241,11 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push_payload(&payload);
         assert_eq!(outbox.chunk().as_ptr(), payload.as_ptr());
+        assert_eq!(outbox.payload(), Some(&payload));
         assert!(outbox.small().is_empty());
+        outbox.advance(500);
+        assert_eq!(outbox.payload().map(Bytes::len), Some(12));
+        outbox.advance(12);
+        assert_eq!(outbox.payload(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Scenarios on mqtt-async-std: application and driver in async-std's threads.
+//! Scenarios on mqtt-async-std: application and driver are tasks beside each other, in async-std's threads.
 
 use harness::{Counting, Job};
 
@@ -6,5 +6,6 @@ use harness::{Counting, Job};
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    async_std::task::block_on(ours::run("ours/async-std", Job::from_args(), mqtt_async_std::connect));
+    let run = ours::run("ours/async-std", Job::from_args(), mqtt_async_std::connect);
+    async_std::task::block_on(async_std::task::spawn(run));
 }

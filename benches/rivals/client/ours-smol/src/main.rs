@@ -1,4 +1,4 @@
-//! Scenarios on mqtt-smol: application and driver in `smol`, whose executor has a thread of its own.
+//! Scenarios on mqtt-smol: application and driver are tasks beside each other, in the thread of smol's executor.
 
 use harness::{Counting, Job};
 
@@ -6,5 +6,5 @@ use harness::{Counting, Job};
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    smol::block_on(ours::run("ours/smol", Job::from_args(), mqtt_smol::connect));
+    smol::block_on(smol::spawn(ours::run("ours/smol", Job::from_args(), mqtt_smol::connect)));
 }
