@@ -18,6 +18,8 @@ pub(super) struct Link {
     pub(super) is_ready: bool,
     /// The broker may have messages for it.
     pub(super) has_messages: bool,
+    /// Something seldom has happened, after which it may say nothing for long: it is to give back what that took.
+    pub(super) is_grown: bool,
     /// The owner knows that the transport is to be closed.
     pub(super) is_close_told: bool,
     /// A session that the connection has not taken.
@@ -51,6 +53,7 @@ impl Link {
             is_writable: false,
             is_ready: false,
             has_messages: false,
+            is_grown: false,
             is_close_told: false,
             returned: None,
         }
@@ -60,6 +63,16 @@ impl Link {
         match &mut self.state {
             State::Open(connection) => Some(connection),
             State::Closing(_) | State::Local => None,
+        }
+    }
+
+    /// Gives back the room of queues that have become empty, once all is written.
+    pub(super) fn shrink(&mut self) {
+        if let State::Open(connection) = &mut self.state {
+            if connection.outbox_len() == 0 {
+                connection.shrink();
+                self.is_grown = false;
+            }
         }
     }
 

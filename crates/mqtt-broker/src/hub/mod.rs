@@ -10,6 +10,7 @@
 //! - No call looks at all connections.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -57,6 +58,8 @@ use links::{LastWords, Link, Links, State};
 #[derive(Debug)]
 pub struct Hub {
     broker: Broker,
+    /// What the connections of each listener are made with, and in the end those of a listener that has nothing of its own.
+    configs: Vec<Arc<mqtt_proto::Config>>,
     links: Links,
     /// Deadlines of links, each at most once and never too late. One that comes too early is put right then, so that a
     /// packet, which moves its link's deadline, costs nothing here.
@@ -70,7 +73,9 @@ impl Hub {
     /// A hub without connections.
     #[must_use]
     pub fn new(broker: Broker) -> Self {
+        let listeners = 0..=u32::try_from(broker.config().listeners.len()).unwrap_or(u32::MAX);
         Self {
+            configs: listeners.map(|listener| Arc::new(broker.config().connection(listener))).collect(),
             broker,
             links: Links::default(),
             timers: BTreeSet::new(),
@@ -89,9 +94,9 @@ impl Hub {
             return Err(OpenError::TooManyConnections);
         }
         let peer = self.links.next_peer();
-        let config = self.broker.config().connection(origin.listener);
+        let listener = usize::try_from(origin.listener).unwrap_or(usize::MAX).min(self.configs.len() - 1);
         self.broker.handle_open(now, peer, origin)?;
-        let connection = Connection::<Server>::listen(now, config);
+        let connection = Connection::<Server>::listen(now, Arc::clone(&self.configs[listener]));
         self.links.insert(Link::new(peer, State::Open(Box::new(connection))));
         self.pump(now);
         self.settle(peer);
@@ -166,6 +171,9 @@ impl Hub {
     /// The transport has taken something from the peer's [`outbox`](Self::outbox): there may be room for more.
     pub fn handle_written(&mut self, now: Instant, peer: Peer) {
         self.pull(now, peer);
+        if let Some(link) = self.links.get_mut(peer).filter(|link| link.is_grown) {
+            link.shrink();
+        }
         self.settle(peer);
     }
 
@@ -388,6 +396,7 @@ impl Hub {
 /// Carries out one action. A connection that cannot is closed: its client would wait for ever.
 fn perform(link: &mut Link, now: Instant, action: Action) {
     let State::Open(connection) = &mut link.state else { return };
+    link.is_grown |= matches!(action, Action::Accept { .. } | Action::Suback { .. } | Action::Unsuback { .. });
     let result = match action {
         Action::Accept { connack, session } => match connection.accept(now, connack, session) {
             Ok(()) => Ok(()),
