@@ -19,7 +19,7 @@ pub struct Endpoint {
     /// The port; 0 for a transport that has none, whose address is `host`.
     pub port: u16,
     /// How long dialling it may take. A dial that blocks must keep to it; others are told by
-    /// [`Driver::wants_close`](crate::Driver::wants_close).
+    /// [`Turn::close`](crate::Turn::close).
     pub timeout: Duration,
 }
 
