@@ -19,6 +19,7 @@ mod client;
 mod config;
 mod connect;
 mod deliver;
+mod farewell;
 mod ids;
 mod leave;
 mod local;
@@ -40,6 +41,7 @@ pub use deliver::{Outgoing, Ticket};
 pub use policy::{AuthPhase, AuthRequest, AuthStep, ClientInfo, Policy};
 
 use client::{Client, Stage};
+use farewell::Farewell;
 use ids::Ids;
 use random::Random;
 use status::{Counts, Status};
@@ -77,6 +79,7 @@ pub struct Broker {
     /// The topics below `$SYS`.
     status_values: Retained,
     is_shutting_down: bool,
+    farewell: Farewell,
 }
 
 impl Broker {
@@ -103,6 +106,7 @@ impl Broker {
             status: Status::default(),
             status_values: Retained::new(config.seed, RetainedLimits::NONE),
             is_shutting_down: false,
+            farewell: Farewell::default(),
             config,
         }
     }
@@ -147,6 +151,7 @@ impl Broker {
                 Timer::Session(key) => self.session_expires(now, key),
                 Timer::Status => self.publish_status(now),
                 Timer::Replay(key) => self.call(key),
+                Timer::Farewell => self.say_farewell(now),
             }
         }
     }

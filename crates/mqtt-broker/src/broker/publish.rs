@@ -187,6 +187,9 @@ impl Broker {
         let entry = Queued { key, qos, retain, identifiers, share, policy: self.policy_state };
         client.queue.push(entry, &self.store);
         self.call(subscriber);
+        if self.is_shutting_down {
+            self.heed(now, subscriber);
+        }
         if waits { Offered::Waits } else { Offered::Leaves }
     }
 }

@@ -1,9 +1,8 @@
-//! What the embedder does to all clients: a policy that has changed, the end of the broker.
+//! A policy that has changed.
 
 use mqtt_proto::{Instant, ReasonCode};
 
-use super::action::Peer;
-use super::client::{Link, Stage};
+use super::client::Link;
 use super::policy::Policy;
 use super::{Broker, PRESENT};
 
@@ -27,27 +26,6 @@ impl Broker {
                 Link::Local(_) => continue,
             }
             self.review_subscriptions(now, key);
-        }
-    }
-
-    /// Ends the broker in good order: publishes the wills of all clients, sends DISCONNECT 0x8B to those that are connected,
-    /// and lets nobody in any more.
-    ///
-    /// The wills, because the connections end without a good-bye of the clients (MQTT-3.1.2-8), and the delayed ones because
-    /// their sessions end with the broker, which keeps nothing. They go first, so that those who are still there get them.
-    pub fn shut_down(&mut self, now: Instant) {
-        self.is_shutting_down = true;
-        let keys: Vec<u32> = self.clients.iter().map(|(key, _)| key).collect();
-        for key in &keys {
-            self.release_will(now, *key);
-        }
-        for key in keys {
-            self.kick(key, ReasonCode::SERVER_SHUTTING_DOWN);
-        }
-        let is_waiting = |(_, stage): &(&Peer, &Stage)| matches!(stage, Stage::Waiting(_));
-        let waiting: Vec<Peer> = self.links.iter().filter(is_waiting).map(|(peer, _)| *peer).collect();
-        for peer in self.strangers.keys().copied().chain(waiting).collect::<Vec<Peer>>() {
-            self.close_stranger(peer);
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Session(u32),
     /// The topics below `$SYS` are to be published.
     Status,
+    /// The broker's end goes on.
+    Farewell,
     /// The search for this client's retained messages goes on.
     Replay(u32),
 }

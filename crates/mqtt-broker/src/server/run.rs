@@ -116,6 +116,11 @@ impl Runner {
             self.inbox.fulfilled(fulfilled);
             self.tell();
             if self.deadline.is_some_and(|deadline| deadline <= now || self.is_deserted()) {
+                // If some were still waited for: they are told at least.
+                self.hub.broker_mut().shut_down(now);
+                self.hub.pump(now);
+                self.flush(now);
+                self.tell();
                 return End::ShutDown;
             }
         }

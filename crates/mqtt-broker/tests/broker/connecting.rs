@@ -361,6 +361,7 @@ fn a_shutdown_says_so_to_all_and_lets_nobody_in() {
     let stranger = rig.open().unwrap();
     rig.broker.shut_down(rig.now);
     rig.settle();
+    rig.advance(Duration::from_millis(1));
     assert_eq!(rig.received(witness), ["will=gone"], "who is still there hears of the others' end");
     for device in [new, witness, dying] {
         let Some(Closed::Remote(disconnect)) = &rig.devices[device].closed else { panic!("no DISCONNECT") };

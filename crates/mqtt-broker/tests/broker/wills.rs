@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_broker::{ClientInfo, Config, Policy};
-use mqtt_proto::{Connect, Disconnect, Message, QoS, ReasonCode, Session, Timer, TopicName, Version, Will};
+use mqtt_proto::{Closed, Connect, Disconnect, Message, QoS, ReasonCode, Session, Timer, TopicName, Version, Will};
 
 use crate::rig::{Rig, at, message, text, v5};
 
@@ -234,4 +234,34 @@ fn the_policy_is_asked_about_a_will_at_connect_and_again_when_it_is_due() {
     // First what becomes of the will, then that the client is gone.
     let story: Vec<String> = rig.notices.iter().rev().take(3).map(|notice| format!("{notice:?}")).collect();
     assert!(story[0].starts_with("Disconnected") && story[2].starts_with("Dropped"), "{story:#?}");
+}
+
+// Messages wait for a client within its limits, and a shutdown publishes as many at once as there are clients.
+#[test]
+fn a_shutdown_publishes_wills_only_as_fast_as_those_who_are_there_take_them() {
+    for is_deaf in [false, true] {
+        let mut rig = Rig::new(Config { maximum_queued_messages: 10, ..Config::default() });
+        let connects =
+            ["witness", "deaf"].map(|id| v5(id).with_keep_alive(0).with_receive_maximum(std::num::NonZeroU16::MIN));
+        let [witness, deaf] = connects.map(|connect| rig.connect(connect));
+        rig.subscribe(witness, "will", QoS::AtLeastOnce);
+        if is_deaf {
+            rig.subscribe(deaf, "will", QoS::AtLeastOnce);
+            rig.devices[deaf].holds_acks = true;
+        }
+        for number in 0..100 {
+            rig.connect(v5(&format!("mortal-{number}")).with_will(Will::new(at(QoS::AtLeastOnce, "will", "gone"))));
+        }
+        rig.broker.shut_down(rig.now);
+        rig.settle();
+        rig.advance(Duration::from_millis(999));
+        // One that takes nothing costs the others none.
+        assert_eq!((rig.received(witness).len(), rig.devices[witness].closed.is_some()), (100, true));
+        rig.advance(Duration::from_millis(1));
+        for device in [witness, deaf] {
+            let Some(Closed::Remote(disconnect)) = &rig.devices[device].closed else { panic!("no DISCONNECT") };
+            assert_eq!(disconnect.reason, ReasonCode::SERVER_SHUTTING_DOWN);
+        }
+        assert!(rig.links.is_empty());
+    }
 }
