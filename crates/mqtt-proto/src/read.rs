@@ -133,7 +133,7 @@ impl<'f, B: Storage> Reader<'f, B> {
     }
 
     /// The bytes just read, to keep.
-    #[inline(never)]
+    #[inline(always)]
     fn keep(&self, bytes: &[u8]) -> B {
         let end = self.position();
         self.frame.slice(end.saturating_sub(bytes.len())..end)

@@ -197,8 +197,10 @@ impl ReasonCode {
 
     /// Whether anyone may say it in this packet.
     #[inline]
-    pub(crate) const fn is_listed_for(self, packet: PacketType) -> bool {
-        self.may_stand_in(packet, true) || self.may_stand_in(packet, false)
+    pub(crate) fn is_listed_for(self, packet: PacketType) -> bool {
+        let of_packet = LISTED.get(packet as usize).copied().unwrap_or_default();
+        let word = of_packet.get(usize::from(self.0 / 64)).copied().unwrap_or_default();
+        word >> (self.0 % 64) & 1 != 0
     }
 }
 
@@ -212,6 +214,27 @@ impl fmt::Debug for ReasonCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ReasonCode({self})")
     }
+}
+
+/// By packet type, the reason codes that anyone may say in it, as bits: asked with every packet that has one.
+static LISTED: [[u64; 4]; 16] = listed();
+
+// Run by the compiler alone, where a panic is a compile error.
+const fn listed() -> [[u64; 4]; 16] {
+    let mut table = [[0; 4]; 16];
+    let mut number = 1;
+    while let Some(packet) = PacketType::new(number) {
+        let mut code = 0;
+        while code <= 0xFF {
+            let reason = ReasonCode(code as u8);
+            if reason.may_stand_in(packet, true) || reason.may_stand_in(packet, false) {
+                table[number as usize][code / 64] |= 1 << (code % 64);
+            }
+            code += 1;
+        }
+        number += 1;
+    }
+    table
 }
 
 #[cfg(test)]
@@ -248,5 +271,15 @@ mod tests {
             (0..=255).filter(|&code| ReasonCode(code).may_stand_in(PacketType::Disconnect, from_client)).count()
         };
         assert_eq!((count(true), count(false)), (14, 28));
+    }
+
+    #[test]
+    fn a_reason_is_listed_for_a_packet_if_either_end_may_say_it() {
+        for packet in (1..16).filter_map(PacketType::new) {
+            for reason in (0..=255).map(ReasonCode) {
+                let may_stand = reason.may_stand_in(packet, true) || reason.may_stand_in(packet, false);
+                assert_eq!(reason.is_listed_for(packet), may_stand, "{packet} {reason}");
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use crate::{
     Connect, EncodeError, Message, PacketType, Properties, ProtocolError, QoS, ReasonCode, Rule, Storage, TopicName,
-    Version, Will,
+    Version, Will, frame,
     property::{Apart, Place},
     read::Reader,
     rules, topic,
@@ -12,7 +12,11 @@ use crate::{
 };
 
 impl<B: Storage> Connect<B> {
-    pub(super) fn decode(mut reader: Reader<'_, B>) -> Result<Box<Self>, ProtocolError> {
+    /// Reads a packet of which the first byte is right. `version` is what errors are told in until it says its own.
+    #[inline(never)]
+    pub(super) fn decode(version: Version, frame: &B) -> Result<Box<Self>, ProtocolError> {
+        let (_, body) = frame::split(version, frame.as_ref())?;
+        let mut reader = Reader::new(frame, body, PacketType::Connect, version);
         let (version, bridge) = decode_version(&mut reader)?;
         reader.set_version(version);
         let flags_at = reader.position();

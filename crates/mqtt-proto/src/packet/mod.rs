@@ -103,6 +103,10 @@ impl<B: Storage> Packet<B> {
 
     #[inline(never)]
     fn decode_other(version: Version, frame: B) -> Result<Self, ProtocolError> {
+        // MQTT-2.2.2-2
+        if let [CONNECT, ..] = frame.as_ref() {
+            return Ok(Self::Connect(Connect::decode(version, &frame)?));
+        }
         let (header, body) = frame::split(version, frame.as_ref())?;
         let packet = header.packet_type();
         let mut reader = Reader::new(&frame, body, packet, version);
@@ -119,7 +123,6 @@ impl<B: Storage> Packet<B> {
                     _ => Self::PubComp(ack),
                 }
             }
-            PacketType::Connect => Self::Connect(Connect::decode(reader.clone())?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(reader)?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::decode(reader)?),
             PacketType::SubAck => Self::SubAck(SubAck::decode(reader)?),
@@ -135,8 +138,10 @@ impl<B: Storage> Packet<B> {
                 reader.finish(&rules::TRAILING_FIXED)?;
                 Self::PingResp
             }
-            // `decode` has read it.
-            PacketType::Publish => return Err(reader.fail_at(0, packet.name(), &rules::PACKET_TYPE)),
+            // `decode` has read them.
+            PacketType::Publish | PacketType::Connect => {
+                return Err(reader.fail_at(0, packet.name(), &rules::PACKET_TYPE));
+            }
         })
     }
 
@@ -314,6 +319,8 @@ fn reason_and_properties<B: Storage, S: Sink>(
 }
 
 const REASON_CODE: &str = "reason code";
+/// The first byte of CONNECT.
+const CONNECT: u8 = (PacketType::Connect as u8) << 4;
 const PING_LEN: usize = 2;
 const DUP: u8 = 0b1000;
 

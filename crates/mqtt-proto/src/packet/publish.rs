@@ -47,18 +47,25 @@ impl<B: Storage> Publish<B> {
     /// # Errors
     ///
     /// If the packet cannot be written: see [`EncodeError`]. Then `out` is left as it was.
+    // The shortest way within the caller's code: 15 instructions less, and few callers.
+    #[inline(always)]
     pub fn encode(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         let is_written = match (version, self.packet_id) {
             (Version::V31 | Version::V311, None) => self.encode_short::<0>(out),
-            (Version::V31 | Version::V311, Some(_)) => self.encode_short::<2>(out),
-            (Version::V5, None) => self.encode_short::<1>(out),
-            (Version::V5, Some(_)) => self.encode_short::<3>(out),
+            (Version::V31 | Version::V311, Some(_)) => self.encode_ended::<2>(out),
+            (Version::V5, None) => self.encode_ended::<1>(out),
+            (Version::V5, Some(_)) => self.encode_ended::<3>(out),
         };
         if is_written { Ok(()) } else { self.encode_any(version, out) }
     }
 
-    /// Writes the packet, if it is [short](PublishParts::encode_short).
     #[inline(never)]
+    fn encode_ended<const END: usize>(&self, out: &mut BytesMut) -> bool {
+        self.encode_short::<END>(out)
+    }
+
+    /// Writes the packet, if it is [short](PublishParts::encode_short).
+    #[inline(always)]
     fn encode_short<const END: usize>(&self, out: &mut BytesMut) -> bool {
         let is_written = self.parts().encode_short::<END>(out);
         if is_written {

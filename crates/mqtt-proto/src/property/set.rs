@@ -100,12 +100,16 @@ impl<B: Storage> Properties<B> {
 
     /// Reads the Property Length and the properties, and checks them against the table. The value of a Topic Alias or
     /// Will Delay Interval comes apart.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'_, B>, place: Place) -> Result<(Self, Option<u32>), ProtocolError> {
         match reader.version() {
             Version::V31 | Version::V311 => return Ok((Self::default(), None)),
             Version::V5 => {}
         }
+        Self::decode_v5(reader, place)
+    }
+
+    fn decode_v5(reader: &mut Reader<'_, B>, place: Place) -> Result<(Self, Option<u32>), ProtocolError> {
         match reader.varint(PROPERTY_LENGTH)? {
             0 => Ok((Self::default(), None)),
             len => {
