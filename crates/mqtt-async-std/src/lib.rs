@@ -160,6 +160,7 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     let lingers = poll_fn(|cx| {
         // What was not ready is not asked again before it wakes us.
         let (mut may_write, mut may_read) = (true, true);
+        let mut bytes_read = 0;
         for _ in 0..ROUNDS {
             let turn = driver.turn(cx.waker());
             let is_written = turn.write && may_write && write(driver, &mut stream, cx).is_ready();
@@ -167,13 +168,21 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
             if turn.close && may_write {
                 return Poll::Ready(turn.lingers);
             }
-            let is_read = turn.read && may_read && read(driver, &mut stream, &mut input, cx).is_ready();
-            may_read = is_read || !turn.read && may_read;
-            if !is_written && !is_read && !timer.is_due(turn.deadline, cx) {
-                return Poll::Pending;
+            let read = if turn.read && may_read { read(driver, &mut stream, &mut input, cx) } else { Poll::Pending };
+            may_read = read.is_ready() || !turn.read && may_read;
+            match read {
+                Poll::Ready(count) => {
+                    bytes_read += count;
+                    if bytes_read >= READ_BEFORE_OTHERS {
+                        break;
+                    }
+                }
+                Poll::Pending if !is_written && !timer.is_due(turn.deadline, cx) => return Poll::Pending,
+                Poll::Pending => {}
             }
         }
-        // A peer that always has more to say must not stop the other tasks of this thread.
+        // A peer that always has more to say must not stop the other tasks of this thread. Those who wait for messages come now:
+        // what they have done with is room for the next ones, and still in the cache.
         cx.waker().wake_by_ref();
         Poll::Pending
     })
@@ -184,14 +193,19 @@ async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream
     Box::pin(timeout(LINGER, end)).await;
 }
 
-/// Reads once and hands on what there is. Ready if anything has changed.
-fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<()> {
+/// Reads once and hands on what there is. Ready if anything has changed; says how many bytes were read.
+fn read<S: AsyncRead + Unpin>(
+    driver: &Driver,
+    stream: &mut S,
+    input: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<usize> {
     let before = input.len();
     if before > 0 {
         driver.handle_input(input); // what was left when the client took no more
     }
     if input.len() < before {
-        return Poll::Ready(());
+        return Poll::Ready(0);
     }
     let size = Driver::read_size(input);
     let result = if size <= READ_BOUND {
@@ -207,15 +221,16 @@ fn read<S: AsyncRead + Unpin>(driver: &Driver, stream: &mut S, input: &mut Bytes
         input.truncate(before + read);
         count
     };
-    match ready!(result) {
+    let result = ready!(result);
+    match &result {
         Ok(0) => driver.handle_eof(),
         Ok(1..) => driver.handle_input(input),
-        Err(error) => driver.handle_error(&error),
+        Err(error) => driver.handle_error(error),
     }
     if input.is_empty() {
         *input = BytesMut::new(); // a connection that waits owns no buffer
     }
-    Poll::Ready(())
+    Poll::Ready(result.unwrap_or(0))
 }
 
 /// Lends room to read into, which all clients of a thread share.
@@ -288,8 +303,11 @@ async fn timeout<T>(time: Duration, future: impl Future<Output = T>) -> Option<T
     or(async { Some(future.await) }, late).await
 }
 
-/// How often a task reads before it lets others run.
+/// How often a task reads or writes before it lets others run.
 const ROUNDS: usize = 16;
+
+/// Bytes read before others run.
+const READ_BEFORE_OTHERS: usize = 256 << 10;
 
 /// Bytes read at a time.
 const READ_BOUND: usize = 64 << 10;
