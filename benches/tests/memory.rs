@@ -1,6 +1,8 @@
 //! What is held while nothing happens, and for each message under way, in bytes of heap: counted, and compared with the second
 //! table of `docs/limits.md`.
 
+use std::sync::Mutex;
+
 use allocation_counter::measure;
 use bytes::{Buf, Bytes, BytesMut};
 use mqtt_client::{Driver, Handle, Options};
@@ -11,6 +13,9 @@ use mqtt_proto::{
 
 const NOW: Instant = Instant::ZERO;
 const MESSAGES: u64 = 1_024;
+
+/// Clients share what they have in common with those of other tests: one test at a time.
+static CLIENTS: Mutex<()> = Mutex::new(());
 
 fn client() -> Connection<Client> {
     let connect = Connect::new(Version::V5, Text::from_static("c"));
@@ -36,8 +41,9 @@ fn write(client: &mut Connection<Client>) {
     outbox.advance(outbox.remaining());
 }
 
-fn connected() -> (Handle, Driver) {
-    let (handle, driver) = mqtt_client::new(Options::new("localhost", 1883)).unwrap();
+/// A client of the server at this port: those of one server have their options in common.
+fn connected(port: u16) -> (Handle, Driver) {
+    let (handle, driver) = mqtt_client::new(Options::new("localhost", port)).unwrap();
     driver.poll_open().unwrap();
     driver.handle_open();
     driver.outbox(|outbox| outbox.advance(outbox.remaining()));
@@ -90,7 +96,50 @@ fn an_idle_connection_holds_what_is_documented() {
 
 #[test]
 fn an_idle_client_with_its_handle_and_driver_holds_what_is_documented() {
-    check(&[("idle `Handle` and `Driver`", held(connected))]);
+    let _clients = CLIENTS.lock();
+    // Options that nobody has any more are forgotten when others come: now, and not while it is counted.
+    let another = connected(4);
+    let alone = held(|| connected(1));
+    let further = held(|| connected(4));
+    drop(another);
+    check(&[("idle `Handle` and `Driver`", alone), ("each further one with the same options", further)]);
+}
+
+/// As idle connections are that were not always idle.
+#[test]
+fn a_connection_that_has_been_busy_gives_back_its_room_with_a_ping() {
+    let payload = Bytes::from(vec![b'x'; 64]);
+    let busy_client = held(|| {
+        let mut client = client();
+        for _ in 0..100 {
+            client.publish(NOW, message(&payload)).unwrap();
+            write(&mut client);
+            client.handle_input(NOW, &mut BytesMut::from(&[0x40, 2, 0, 1][..]));
+            assert!(matches!(client.poll_event(), Some(ClientEvent::Acknowledged(_))));
+        }
+        client.handle_timeout(Instant::from_millis(60_000));
+        assert_eq!(client.outbox().chunk(), [0xc0, 0]);
+        write(&mut client);
+        client
+    });
+    let busy_server = held(|| {
+        let mut server = server();
+        for _ in 0..100 {
+            server.handle_input(NOW, &mut BytesMut::from(&b"\x32\x07\0\x01t\0\x01\0!"[..]));
+            let Some(ServerEvent::Message(delivery)) = server.poll_event() else { panic!("no message") };
+            server.ack(NOW, delivery.ack.unwrap()).unwrap();
+            let outbox = server.outbox();
+            outbox.advance(outbox.remaining());
+        }
+        server.handle_input(NOW, &mut BytesMut::from(&[0xc0, 0][..]));
+        let outbox = server.outbox();
+        outbox.advance(outbox.remaining());
+        server
+    });
+    check(&[
+        ("idle client: heap behind it, after messages and a PINGREQ", busy_client),
+        ("idle server: heap behind it, after messages and a PINGREQ", busy_server),
+    ]);
 }
 
 #[test]
@@ -104,8 +153,9 @@ fn a_message_in_flight_holds_what_is_documented_beside_its_payload() {
         }
         client
     });
+    let _clients = CLIENTS.lock();
     let in_client = held(|| {
-        let (handle, driver) = connected();
+        let (handle, driver) = connected(3);
         for _ in 0..MESSAGES {
             // Nobody waits for the acknowledgement.
             drop(handle.send(message(&payload)));
@@ -115,6 +165,6 @@ fn a_message_in_flight_holds_what_is_documented_beside_its_payload() {
     });
     check(&[
         ("QoS 1 message of a `Connection`", (in_connection - held(client)) / MESSAGES),
-        ("QoS 1 message of a `Handle`", (in_client - held(connected)) / MESSAGES),
+        ("QoS 1 message of a `Handle`", (in_client - held(|| connected(3))) / MESSAGES),
     ]);
 }

@@ -3,6 +3,7 @@
 //! Applications want one of the crates that add a runtime: `mqtt-tokio`, `mqtt-std`, `mqtt-smol`, `mqtt-async-std`. They all
 //! hand out the same [`Handle`], and re-export what is here.
 
+mod alike;
 mod backoff;
 mod client;
 mod driver;

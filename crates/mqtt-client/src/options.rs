@@ -68,20 +68,16 @@ pub struct Options {
     pub(crate) port: u16,
     pub(crate) version: Version,
     pub(crate) client_id: String,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Bytes>,
+    pub(crate) credentials: Credentials,
     pub(crate) keep_alive: u16,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry: Option<u32>,
-    pub(crate) will: Option<Box<Will>>,
     pub(crate) receive_maximum: NonZeroU16,
     pub(crate) send_maximum: Option<NonZeroU16>,
     pub(crate) maximum_packet_size: Option<NonZeroU32>,
     pub(crate) topic_alias_maximum: u16,
     pub(crate) request_response_information: bool,
     pub(crate) request_problem_information: bool,
-    pub(crate) user_properties: Vec<(String, String)>,
-    pub(crate) authentication: Option<(String, Option<Bytes>)>,
     pub(crate) connect_timeout: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) backoff: Backoff,
@@ -103,6 +99,16 @@ pub struct Options {
     pub(crate) store: Option<SharedStore>,
 }
 
+/// What CONNECT says of one client that others, with the same options otherwise, do not say.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Bytes>,
+    pub(crate) will: Option<Box<Will>>,
+    pub(crate) user_properties: Vec<(String, String)>,
+    pub(crate) authentication: Option<(String, Option<Bytes>)>,
+}
+
 impl Options {
     /// Options for the server at `host` (a name or an IP address, IPv6 without brackets) and `port`, all else by default.
     #[must_use]
@@ -112,20 +118,16 @@ impl Options {
             port,
             version: Version::V5,
             client_id: String::new(),
-            username: None,
-            password: None,
+            credentials: Credentials::default(),
             keep_alive: 60,
             clean_start: true,
             session_expiry: None,
-            will: None,
             receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
             send_maximum: None,
             maximum_packet_size: None,
             topic_alias_maximum: 16,
             request_response_information: false,
             request_problem_information: true,
-            user_properties: Vec::new(),
-            authentication: None,
             connect_timeout: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),
@@ -176,14 +178,16 @@ impl Options {
 
     /// The user name. Default: none.
     #[must_use]
-    pub fn username(self, username: impl Into<String>) -> Self {
-        Self { username: Some(username.into()), ..self }
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.credentials.username = Some(username.into());
+        self
     }
 
     /// The password. Default: none. In 3.x it needs a user name (MQTT-3.1.2-22).
     #[must_use]
-    pub fn password(self, password: impl Into<Bytes>) -> Self {
-        Self { password: Some(password.into()), ..self }
+    pub fn password(mut self, password: impl Into<Bytes>) -> Self {
+        self.credentials.password = Some(password.into());
+        self
     }
 
     /// Seconds of silence after which the client asks whether the server is still there; 0 never asks. Default: 60.
@@ -224,8 +228,9 @@ impl Options {
 
     /// The message that the server publishes when this client vanishes without a DISCONNECT. Default: none.
     #[must_use]
-    pub fn will(self, will: Will) -> Self {
-        Self { will: Some(Box::new(will)), ..self }
+    pub fn will(mut self, will: Will) -> Self {
+        self.credentials.will = Some(Box::new(will));
+        self
     }
 
     /// How many QoS 1 and 2 messages the server may have on the way to us unacknowledged (5.0 alone can say so).
@@ -270,7 +275,7 @@ impl Options {
     /// Adds a User Property to CONNECT (5.0).
     #[must_use]
     pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.user_properties.push((name.into(), value.into()));
+        self.credentials.user_properties.push((name.into(), value.into()));
         self
     }
 
@@ -278,8 +283,9 @@ impl Options {
     /// [`ConnectionEvent::Auth`](crate::ConnectionEvent::Auth) and are answered by
     /// [`Handle::authenticate`](crate::Handle::authenticate).
     #[must_use]
-    pub fn authentication(self, method: impl Into<String>, data: Option<Bytes>) -> Self {
-        Self { authentication: Some((method.into(), data)), ..self }
+    pub fn authentication(mut self, method: impl Into<String>, data: Option<Bytes>) -> Self {
+        self.credentials.authentication = Some((method.into(), data));
+        self
     }
 
     /// How long dialling may take, and then the server until its CONNACK. Default: 10 s each.
@@ -415,12 +421,26 @@ impl Options {
     }
 }
 
+impl Credentials {
+    /// Whether there is nothing to say.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl FromStr for Options {
     type Err = OptionsError;
 
     /// [`Options::from_url`].
     fn from_str(url: &str) -> Result<Self, OptionsError> {
         Self::from_url(url)
+    }
+}
+
+/// Without the passwords.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -432,7 +452,7 @@ impl fmt::Debug for Options {
             .field("port", &self.port)
             .field("version", &self.version)
             .field("client_id", &self.client_id)
-            .field("username", &self.username)
+            .field("username", &self.credentials.username)
             .field("clean_start", &self.clean_start)
             .finish_non_exhaustive()
     }

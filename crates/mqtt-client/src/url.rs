@@ -121,8 +121,8 @@ mod tests {
     fn every_part_of_a_url_is_understood() {
         let options = parse("mqtt://al%40ice:p%3Aw%00@[::1]:2883/?client_id=a%20b&version=3.1.1&keep_alive=5").unwrap();
         assert_eq!((options.host.as_str(), options.port), ("::1", 2883));
-        assert_eq!(options.username.as_deref(), Some("al@ice"));
-        assert_eq!(options.password.as_deref(), Some(&b"p:w\0"[..]));
+        assert_eq!(options.credentials.username.as_deref(), Some("al@ice"));
+        assert_eq!(options.credentials.password.as_deref(), Some(&b"p:w\0"[..]));
         assert_eq!((options.client_id.as_str(), options.version, options.keep_alive), ("a b", Version::V311, 5));
     }
 

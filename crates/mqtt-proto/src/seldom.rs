@@ -26,6 +26,36 @@ impl<T> SeldomQueue<T> {
         self.0.as_mut()?.front_mut()
     }
 
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        self.0.as_ref()?.get(index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.0.as_mut()?.get_mut(index)
+    }
+
+    pub(crate) fn back(&self) -> Option<&T> {
+        self.0.as_ref()?.back()
+    }
+
+    pub(crate) fn pop_back(&mut self) {
+        if let Some(queue) = &mut self.0 {
+            queue.pop_back();
+        }
+    }
+
+    /// Sets the value at an index, and makes the queue long enough for it.
+    pub(crate) fn put(&mut self, index: usize, value: T)
+    where
+        T: Clone + Default,
+    {
+        let queue = self.0.get_or_insert_default();
+        if queue.len() <= index {
+            queue.resize(index + 1, T::default());
+        }
+        queue[index] = value;
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().flat_map(|queue| queue.iter())
     }

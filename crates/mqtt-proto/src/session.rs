@@ -149,8 +149,8 @@ impl Session {
 
     /// Our unfinished QoS 1 and 2 messages, in the order in which they will be sent again. A QoS 2 message that the peer
     /// has taken over (PUBREC) is a `None`.
-    pub fn unacknowledged(&self) -> impl Iterator<Item = (Token, Option<&Message>)> {
-        self.outgoing.iter().map(|(_, slot)| (slot.token, slot.message.as_ref()))
+    pub fn unacknowledged(&self) -> impl Iterator<Item = (Token, Option<Message>)> {
+        self.outgoing.iter().map(|(id, slot)| (slot.token, self.outgoing.message(id)))
     }
 
     /// Packet ids of the peer's QoS 2 messages whose handshake is not finished, in the order of the ids.
@@ -251,7 +251,7 @@ impl Session {
         }
     }
 
-    pub(crate) fn lost_message(&mut self) -> Option<Slot> {
+    pub(crate) fn lost_message(&mut self) -> Option<(Token, Option<Message>)> {
         self.outgoing.remove_first_message()
     }
 

@@ -248,9 +248,7 @@ fn an_export_has_all_messages_in_order_and_then_what_became_of_them() {
         Change::Released { packet_id: id(3), reason: ReasonCode::NO_MATCHING_SUBSCRIBERS },
     ];
     assert_eq!(export(&session), expected);
-    let unfinished = |session: &Session| -> Vec<_> {
-        session.unacknowledged().map(|(token, message)| (token, message.cloned())).collect()
-    };
+    let unfinished = |session: &Session| -> Vec<_> { session.unacknowledged().collect() };
     let [first, second, _] = messages;
     let in_order = [(tokens[2], None), (tokens[0], Some(first)), (tokens[1], Some(second))];
     assert_eq!(unfinished(&session), in_order);

@@ -5,43 +5,40 @@ use core::num::NonZeroU16;
 use mqtt_proto::{Config, Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, Text, Version};
 
 use crate::backoff::Random;
+use crate::options::Credentials;
 use crate::{Options, OptionsError};
 
 /// [`Options::send_maximum`] where the server cannot say its own: what Mosquitto bears.
 const SEND_MAXIMUM_3: NonZeroU16 = NonZeroU16::new(20).unwrap();
 
 /// The client id of the first connection.
-pub(crate) fn client_id(options: &Options, random: &mut Random) -> Result<Text, OptionsError> {
+pub(crate) fn client_id(options: &Options, random: &mut Random) -> Result<Box<str>, OptionsError> {
     if !options.client_id.is_empty() {
-        return text("client_id", &options.client_id);
+        return Ok(options.client_id.as_str().into());
     }
     match options.version {
         // 1 to 23 bytes, and no server is there to choose (D31-clientid). Letters and digits are what all servers take.
-        Version::V31 => text("client_id", &format!("mqtt{:016x}", random.next())),
+        Version::V31 => Ok(format!("mqtt{:016x}", random.next()).into()),
         Version::V311 if !options.clean_start => Err(OptionsError::Value {
             option: "client_id",
             problem: "MQTT 3.1.1 needs one to find a session again: set client_id, or clean_start(true)".into(),
         }),
-        Version::V311 | Version::V5 => Ok(Text::default()),
+        Version::V311 | Version::V5 => Ok(Box::default()),
     }
 }
 
 /// CONNECT. `again`: this client had a connection before.
-pub(crate) fn packet(options: &Options, client_id: Text, again: bool) -> Result<Connect, OptionsError> {
-    let mut connect = Connect::new(options.version, client_id);
+pub(crate) fn packet(
+    options: &Options,
+    credentials: Option<&Credentials>,
+    client_id: &str,
+    again: bool,
+) -> Result<Connect, OptionsError> {
+    let mut connect = Connect::new(options.version, text("client_id", client_id)?);
     connect.clean_start = clean_start(options, again);
     connect.keep_alive = options.keep_alive;
-    connect.will = options.will.as_deref().cloned();
-    connect.username = match &options.username {
-        Some(username) => Some(text("username", username)?),
-        None => None,
-    };
-    connect.password = options.password.clone();
-    for (name, value) in &options.user_properties {
-        connect = connect.with_user_property(text("user_property", name)?, text("user_property", value)?);
-    }
-    if let Some((method, data)) = &options.authentication {
-        connect = connect.with_authentication(text("authentication", method)?, data.clone());
+    if let Some(credentials) = credentials {
+        connect = identified(connect, credentials)?;
     }
     if options.request_response_information {
         connect = connect.with_request_response_information(true);
@@ -53,6 +50,22 @@ pub(crate) fn packet(options: &Options, client_id: Text, again: bool) -> Result<
         Some(seconds) if seconds > 0 => Ok(connect.with_session_expiry_interval(seconds)),
         Some(_) | None => Ok(connect),
     }
+}
+
+fn identified(mut connect: Connect, credentials: &Credentials) -> Result<Connect, OptionsError> {
+    connect.will = credentials.will.as_deref().cloned();
+    connect.username = match &credentials.username {
+        Some(username) => Some(text("username", username)?),
+        None => None,
+    };
+    connect.password = credentials.password.clone();
+    for (name, value) in &credentials.user_properties {
+        connect = connect.with_user_property(text("user_property", name)?, text("user_property", value)?);
+    }
+    if let Some((method, data)) = &credentials.authentication {
+        connect = connect.with_authentication(text("authentication", method)?, data.clone());
+    }
+    Ok(connect)
 }
 
 /// The limits and times of a connection; it announces them in CONNECT by itself.

@@ -23,9 +23,31 @@ pub(crate) struct Flights {
 struct Flight {
     token: u64,
     id: MessageId,
-    /// The end of its Message Expiry Interval, for the case that it comes back.
-    expires: Option<Instant>,
-    is_over: bool,
+    fate: Fate,
+}
+
+/// What is to be known of a message besides its names, in eight bytes: whether it is over, or else the end of its Message Expiry
+/// Interval, for the case that it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fate(u64);
+
+impl Fate {
+    const OVER: Self = Self(u64::MAX);
+    const LASTING: Self = Self(u64::MAX - 1);
+
+    fn new(expires: Option<Instant>) -> Self {
+        expires.map_or(Self::LASTING, |at| Self(at.as_millis().min(u64::MAX - 2)))
+    }
+
+    fn expires(self) -> Option<Instant> {
+        (self.0 < Self::LASTING.0).then(|| Instant::from_millis(self.0))
+    }
+}
+
+impl Flight {
+    fn is_over(&self) -> bool {
+        self.fate == Fate::OVER
+    }
 }
 
 impl Flights {
@@ -45,7 +67,7 @@ impl Flights {
         } else {
             self.rises = true;
         }
-        self.ring.push_back(Flight { token, id, expires, is_over: false });
+        self.ring.push_back(Flight { token, id, fate: Fate::new(expires) });
         self.live += 1;
     }
 
@@ -55,16 +77,16 @@ impl Flights {
             Some(_) => self.ring.binary_search_by_key(&token, |flight| flight.token).ok()?,
             None => return None,
         };
-        let flight = self.ring.get_mut(index).filter(|flight| !flight.is_over)?;
-        flight.is_over = true;
-        let found = (flight.id, flight.expires);
+        let flight = self.ring.get_mut(index).filter(|flight| !flight.is_over())?;
+        let fate = core::mem::replace(&mut flight.fate, Fate::OVER);
+        let found = (flight.id, fate.expires());
         self.live -= 1;
-        while self.ring.front().is_some_and(|first| first.is_over) {
+        while self.ring.front().is_some_and(|first| first.is_over()) {
             self.ring.pop_front();
         }
         // A peer that never acknowledges the first must not make us keep the others: this is seldom, and halves the ring.
         if self.ring.len() > 2 * self.live + FEW {
-            self.ring.retain(|flight| !flight.is_over);
+            self.ring.retain(|flight| !flight.is_over());
         }
         Some(found)
     }
@@ -72,10 +94,10 @@ impl Flights {
     /// Whether the message is among them.
     pub(crate) fn contains(&self, id: MessageId) -> bool {
         if !self.rises {
-            return self.ring.iter().any(|flight| flight.id == id && !flight.is_over);
+            return self.ring.iter().any(|flight| flight.id == id && !flight.is_over());
         }
         let found = self.ring.binary_search_by_key(&id, |flight| flight.id);
-        found.is_ok_and(|index| self.ring.get(index).is_some_and(|flight| !flight.is_over))
+        found.is_ok_and(|index| self.ring.get(index).is_some_and(|flight| !flight.is_over()))
     }
 
     /// Gives back room that is not needed.
@@ -86,7 +108,7 @@ impl Flights {
     /// Empties it, in the order of the tokens.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
         self.live = 0;
-        self.ring.drain(..).filter(|flight| !flight.is_over).map(|flight| flight.id)
+        self.ring.drain(..).filter(|flight| !flight.is_over()).map(|flight| flight.id)
     }
 }
 

@@ -6,7 +6,7 @@ use mqtt_proto::{
 };
 
 use super::event::{Acknowledgement, Event, MessageId, SubscriberId};
-use super::queue::{Entry, Taken};
+use super::queue::{Entry, Limits, Taken};
 use super::request::Request;
 use super::subscriptions::Answer;
 use super::{Client, State};
@@ -37,7 +37,7 @@ impl Client {
                     Some(message) => {
                         self.record_queued(id, &message);
                         // What was left of its time when it was sent went on passing.
-                        self.queue.put_back(Entry { id, message, expires });
+                        self.queue.put_back(Limits::of(&self.options), Entry { id, message, expires });
                     }
                     // Publishing it again could deliver it twice, which QoS 2 promises never to do.
                     None => self.published(id, Err(Error::InDoubt)),
@@ -61,8 +61,8 @@ impl Client {
         self.may_rest = true;
         self.redirects = 0;
         if let Some(Ok(assigned)) = connack.properties().assigned_client_identifier().map(Text::try_from) {
-            self.record(|| StoredChange::ClientId(assigned.clone()));
-            self.client_id = assigned; // MQTT-3.1.3-7: the session is under this name
+            self.client_id = assigned.as_str().into(); // MQTT-3.1.3-7: the session is under this name
+            self.record(|| StoredChange::ClientId(assigned));
         }
         // A server that lost the session, said so in a CONNACK that got lost, and resumes the one that it began then, has none
         // of our subscriptions.
@@ -84,7 +84,7 @@ impl Client {
     }
 
     fn subscribed(&mut self, token: Token, suback: SubAck) {
-        let Some(Request::Subscribe(id)) = self.asked.remove(&token) else { return };
+        let Some(Request::Subscribe(id)) = self.requests.answered(token) else { return };
         let result = match self.subscriptions.answer(id, &suback.reasons) {
             Answer::First { over: false } => Ok(suback.reasons),
             Answer::First { over: true } => {
@@ -100,7 +100,7 @@ impl Client {
     }
 
     fn unsubscribed(&mut self, token: Token, unsuback: &UnsubAck) {
-        let Some(Request::Unsubscribe(id, _)) = self.asked.remove(&token) else { return };
+        let Some(Request::Unsubscribe(id, _)) = self.requests.answered(token) else { return };
         let refusal = unsuback.reasons.iter().find(|reason| reason.is_failure());
         let result = match refusal {
             Some(reason) => Err(Error::UnsubscribeRefused(*reason)),
@@ -199,7 +199,7 @@ impl Client {
                 if let Request::Subscribe(id) = &request {
                     self.subscriptions.asked(*id);
                 }
-                self.asked.insert(token, request);
+                self.requests.sent(token, request);
                 None
             }
             Err(CommandError::Full | CommandError::NotConnected | CommandError::Closed) => Some(request),

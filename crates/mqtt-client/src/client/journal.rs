@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use mqtt_proto::{Instant, Message, QoS, Session};
 
 use super::event::MessageId;
-use super::queue::{Entry, expiry};
+use super::queue::{Entry, Limits, expiry};
 use super::{Client, Phase, State};
 use crate::store::StoredChange;
 use crate::{Options, OptionsError};
@@ -37,27 +37,29 @@ impl Client {
                     .into(),
             });
         }
+        let is_named_by_options = !options.client_id.is_empty();
         let mut client = Self::new(options)?;
         client.journal = true;
-        let is_named_by_options = !client.options.client_id.is_empty();
         let mut session = Session::continued();
         let mut oldest: Option<u64> = None;
         for change in stored {
             match change {
-                StoredChange::ClientId(client_id) if !is_named_by_options => client.client_id = client_id,
+                StoredChange::ClientId(client_id) if !is_named_by_options => {
+                    client.client_id = client_id.as_str().into();
+                }
                 StoredChange::ClientId(_) => {}
                 StoredChange::Session(change) => session.apply(change),
                 StoredChange::Queued { number, message } => {
                     client.last_id = client.last_id.max(number);
                     oldest = Some(oldest.map_or(number, |oldest| oldest.min(number)));
-                    client.queue.put_back(Entry::new(now, MessageId(number), message));
+                    client.queue.put_back(Limits::of(&client.options), Entry::new(now, MessageId(number), message));
                 }
                 StoredChange::Unqueued { .. } => {}
             }
         }
         // They were published before all that is queued, and go before it if the session turns out to be lost.
         let unacknowledged = session.unacknowledged();
-        let tokens = unacknowledged.map(|(token, message)| (token.as_u64(), message.and_then(expiry(now))));
+        let tokens = unacknowledged.map(|(token, message)| (token.as_u64(), message.as_ref().and_then(expiry(now))));
         let tokens: Vec<_> = tokens.collect();
         let first = oldest.and_then(|oldest| oldest.checked_sub(tokens.len() as u64 + 1)).unwrap_or(client.last_id);
         client.last_id = client.last_id.max(first + tokens.len() as u64);

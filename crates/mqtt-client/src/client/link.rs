@@ -6,7 +6,7 @@ use super::connect;
 use super::event::{Event, MessageId};
 use super::verdict::{self, Verdict};
 use super::{Client, Online, Outbox, Phase, State, Transport};
-use crate::{Error, Options};
+use crate::{Error, Options, alike};
 
 impl Client {
     /// The dialled transport is open: the session moves into a connection.
@@ -16,7 +16,9 @@ impl Client {
         };
         self.transport = Transport::Open;
         let config = Config { journal: self.journal, ..connect::config(&self.options) };
-        let connection = match connect::packet(&self.options, self.client_id.clone(), self.was_connected) {
+        let config = alike::CONFIGS.share(config);
+        let packet = connect::packet(&self.options, self.credentials.as_deref(), &self.client_id, self.was_connected);
+        let connection = match packet {
             Ok(packet) => Connection::connect(now, packet, config, session)
                 .map_err(|rejected| (Error::from(rejected.kind().clone()), rejected.into_inner())),
             Err(error) => Err((Error::from(error), session)),
@@ -24,7 +26,7 @@ impl Client {
         match connection {
             Ok(mut connection) => {
                 connection.hold(self.is_held);
-                self.state = State::Online(Box::new(Online { connection, since: None, settled: false }));
+                self.state = State::Online(Online { connection, since: None, settled: false });
             }
             // `new` has encoded this packet before, so nothing but a changed client id can be wrong with it.
             Err((error, session)) => {
@@ -67,8 +69,7 @@ impl Client {
 
     pub(super) fn dial_failed(&mut self, now: Instant, cause: String) {
         let server = self.endpoint();
-        self.host.clone_from(&self.options.host);
-        self.port = self.options.port;
+        self.elsewhere = None;
         self.follow(now, Error::Unreachable { server, cause }, Verdict::Retry);
     }
 
@@ -92,7 +93,7 @@ impl Client {
         }
         self.collect_session_changes();
         let State::Online(online) = core::mem::replace(&mut self.state, nowhere()) else { return };
-        let Online { mut connection, since, .. } = *online;
+        let Online { mut connection, since, .. } = online;
         self.is_connack_lost |= since.is_none() && self.written > 0 && !matches!(closed, Closed::Refused(_));
         let last_words =
             if cause.is_some() || closed == Closed::Eof { Outbox::default() } else { connection.outbox().take() };
@@ -109,8 +110,7 @@ impl Client {
 
     /// SUBSCRIBE and UNSUBSCRIBE without an answer go out again; the connection has forgotten them.
     fn requeue_requests(&mut self) {
-        let again = core::mem::take(&mut self.asked);
-        self.requests.again(again.into_values().collect());
+        self.requests.again();
     }
 
     /// What comes after the end of a connection, or of the attempt at one.
@@ -134,8 +134,7 @@ impl Client {
             Verdict::Redirect(reference) if self.redirects < MAXIMUM_REDIRECTS => match target(&reference) {
                 Some(options) => {
                     self.redirects += 1;
-                    self.host = options.host;
-                    self.port = options.port;
+                    self.elsewhere = Some(Box::new((options.host, options.port)));
                     self.enter(Phase::Wanting, reason, core::time::Duration::ZERO);
                 }
                 None => self.stop_after(reason),

@@ -23,21 +23,22 @@ mod verbs;
 mod verdict;
 mod watched;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use mqtt_proto::{
-    Client as ClientRole, ClientEvent, Connection, Disconnect, Instant, Message, Outbox, Session, Text, Token,
-};
+use mqtt_proto::{Client as ClientRole, ClientEvent, Connection, Disconnect, Instant, Message, Outbox, Session};
 
 pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
 
+use crate::alike;
 use crate::backoff::Random;
+use crate::options::Credentials;
 use crate::store::StoredChange;
 use crate::{Endpoint, Error, Options, OptionsError};
 use flights::Flights;
 use queue::Queue;
-use request::{Request, Requests};
+use request::Requests;
 use subscriptions::Subscriptions;
 pub(crate) use watched::IdMap;
 use watched::Watched;
@@ -60,17 +61,18 @@ use watched::Watched;
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    options: Options,
+    /// Without what is this client's own, so that clients that are alike share them.
+    options: Arc<Options>,
+    credentials: Option<Box<Credentials>>,
     random: Random,
     state: State,
     transport: Transport,
-    /// Where to dial next; the options say it, a redirect changes it.
-    host: String,
-    port: u16,
+    /// Where a redirect says to dial next, and not where the options say.
+    elsewhere: Option<Box<(String, u16)>>,
     /// Redirects followed since the last CONNACK that was a yes.
     redirects: u8,
     /// The options' client id, or the one that the server assigned.
-    client_id: Text,
+    client_id: Box<str>,
     /// There has been a successful CONNACK in this client's life.
     was_connected: bool,
     /// A CONNECT went out whose CONNACK never came: if it said that the session is a new one, nobody has heard it.
@@ -82,8 +84,6 @@ pub struct Client {
     subscriptions: Subscriptions,
     /// Messages of QoS 1 and 2 in the session.
     in_flight: Flights,
-    /// Requests that were sent on this connection.
-    asked: BTreeMap<Token, Request>,
     /// QoS 0 messages in the outbox: the count of bytes after which each is written.
     unwritten: VecDeque<(u64, MessageId)>,
     /// Bytes of the present transport that were written.
@@ -105,9 +105,10 @@ pub struct Client {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a client is mostly online")]
 enum State {
     Offline { session: Session, phase: Phase },
-    Online(Box<Online>),
+    Online(Online),
 }
 
 #[derive(Debug)]
@@ -165,32 +166,29 @@ impl Client {
     /// # Errors
     ///
     /// If the options do not make a valid CONNECT packet.
-    pub fn new(options: Options) -> Result<Self, OptionsError> {
+    pub fn new(mut options: Options) -> Result<Self, OptionsError> {
         let mut random = Random::new(options.seed.unwrap_or(0));
         let client_id = connect::client_id(&options, &mut random)?;
         // Nothing that can be known now shall fail later, in a task that nobody looks at.
-        connect::packet(&options, client_id.clone(), false)?.encoded_len().map_err(OptionsError::Connect)?;
+        let connect = connect::packet(&options, Some(&options.credentials), &client_id, false)?;
+        connect.encoded_len().map_err(OptionsError::Connect)?;
+        let credentials = core::mem::take(&mut options.credentials);
+        (options.client_id, options.seed, options.store) = (String::new(), None, None);
         let session = if options.clean_start { Session::new() } else { Session::continued() };
         Ok(Self {
             random,
             state: State::Offline { session, phase: Phase::Wanting },
             transport: Transport::None,
-            host: options.host.clone(),
-            port: options.port,
+            elsewhere: None,
             redirects: 0,
             client_id,
             was_connected: false,
             is_connack_lost: false,
             failures: 0,
-            queue: Queue::new(queue::Limits {
-                messages: options.queue_messages,
-                bytes: options.queue_bytes,
-                policy: options.queue_policy,
-            }),
+            queue: Queue::default(),
             requests: Requests::default(),
             subscriptions: Subscriptions::new(options.subscription_identifiers),
             in_flight: Flights::new(),
-            asked: BTreeMap::new(),
             unwritten: VecDeque::new(),
             written: 0,
             ending: None,
@@ -203,7 +201,8 @@ impl Client {
             watched: Watched::All,
             journal: false,
             changes: Vec::new(),
-            options,
+            credentials: Some(credentials).filter(|credentials| !credentials.is_empty()).map(Box::new),
+            options: alike::OPTIONS.share(options),
         })
     }
 
@@ -213,12 +212,12 @@ impl Client {
         if !self.wants_open() {
             return None;
         }
-        let timeout = self.options.connect_timeout;
+        let endpoint = self.endpoint();
         if let State::Offline { phase, .. } = &mut self.state {
-            *phase = Phase::Dialling { deadline: now + timeout };
+            *phase = Phase::Dialling { deadline: now + endpoint.timeout };
         }
         self.transport = Transport::Dial;
-        Some(Endpoint { host: self.host.clone(), port: self.port, timeout })
+        Some(endpoint)
     }
 
     /// The transport is open: CONNECT goes to the outbox.
@@ -460,6 +459,8 @@ impl Client {
         self.events.shrink_to_fit();
         self.unwritten.shrink_to_fit();
         self.in_flight.shrink();
+        self.queue.shrink();
+        self.requests.shrink();
         if let State::Online(online) = &mut self.state {
             online.connection.shrink();
         }

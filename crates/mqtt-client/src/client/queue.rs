@@ -5,12 +5,16 @@ use std::collections::VecDeque;
 use mqtt_proto::{Instant, Message, QoS};
 
 use super::event::MessageId;
-use crate::QueuePolicy;
+use crate::{Options, QueuePolicy};
 
-/// Messages between `publish` and the connection, in three stretches that are one order:
-/// those that come back from a lost session, those that were accepted, those that wait to be accepted.
+/// Messages between `publish` and the connection. On the heap while there are any, for mostly there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Queue(Option<Box<Stretches>>);
+
+/// Three stretches that are one order: those that come back from a lost session, those that were accepted, those that wait to be
+/// accepted.
 #[derive(Debug)]
-pub(crate) struct Queue {
+struct Stretches {
     /// Sent before, to be published anew. They were accepted once, and the window they came from bounds them.
     returned: VecDeque<Entry>,
     /// Some of them came back while others had not been sent again.
@@ -30,6 +34,12 @@ pub(crate) struct Limits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     pub(crate) policy: QueuePolicy,
+}
+
+impl Limits {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self { messages: options.queue_messages, bytes: options.queue_bytes, policy: options.queue_policy }
+    }
 }
 
 #[derive(Debug)]
@@ -82,7 +92,97 @@ pub(crate) fn expiry(now: Instant) -> impl Fn(&Message) -> Option<Instant> {
 }
 
 impl Queue {
-    pub(crate) fn new(limits: Limits) -> Self {
+    fn stretches(&mut self, limits: Limits) -> &mut Stretches {
+        self.0.get_or_insert_with(|| Box::new(Stretches::new(limits)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |stretches| stretches.len())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|stretches| stretches.is_empty())
+    }
+
+    /// Whether the message is here.
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        self.0.as_ref().is_some_and(|stretches| stretches.contains(id))
+    }
+
+    /// The QoS of the message that [`pop`](Self::pop) would take.
+    pub(crate) fn next_qos(&self) -> Option<QoS> {
+        self.0.as_ref()?.next_qos()
+    }
+
+    /// Puts a message at the end, as the policy allows. Ids of messages that gave way go to `superseded`.
+    pub(crate) fn push(
+        &mut self,
+        limits: Limits,
+        entry: Entry,
+        connected: bool,
+        superseded: &mut Vec<MessageId>,
+    ) -> Pushed {
+        self.stretches(limits).push(entry, connected, superseded)
+    }
+
+    /// Puts a message of a lost session in its place among the others of its kind, which is before all that were never sent.
+    pub(crate) fn put_back(&mut self, limits: Limits, entry: Entry) {
+        self.stretches(limits).put_back(entry);
+    }
+
+    /// Takes the next message to send.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Taken> {
+        self.0.as_mut()?.pop()
+    }
+
+    /// Undoes [`Queue::pop`].
+    pub(crate) fn unpop(&mut self, taken: Taken) {
+        if let Some(stretches) = &mut self.0 {
+            stretches.unpop(taken);
+        }
+    }
+
+    pub(crate) fn is_waiting(&self, id: MessageId) -> bool {
+        self.0.as_ref().is_some_and(|stretches| holds(&stretches.waiting, id))
+    }
+
+    /// Moves what waits into the room that there is; one message per call.
+    pub(crate) fn accept_next(&mut self) -> Option<(MessageId, &Message)> {
+        self.0.as_mut()?.accept_next()
+    }
+
+    /// Takes a message back that is still waiting to be accepted. Whether it was.
+    pub(crate) fn withdraw(&mut self, id: MessageId) -> bool {
+        self.0.as_mut().is_some_and(|stretches| stretches.withdraw(id))
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.0.as_ref()?.next_expiry
+    }
+
+    /// Removes what has expired.
+    pub(crate) fn expire(&mut self, now: Instant, expired: &mut Vec<MessageId>) {
+        if let Some(stretches) = &mut self.0 {
+            stretches.expire(now, expired);
+        }
+    }
+
+    /// Empties it.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
+        self.0.iter_mut().flat_map(|stretches| stretches.drain())
+    }
+
+    /// Gives back its room if it is empty.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.0 = None;
+        }
+    }
+}
+
+impl Stretches {
+    fn new(limits: Limits) -> Self {
         Self {
             returned: VecDeque::new(),
             is_mixed: false,
@@ -94,16 +194,16 @@ impl Queue {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.returned.len() + self.accepted.len() + self.waiting.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.returned.is_empty() && self.accepted.is_empty() && self.waiting.is_empty()
     }
 
     /// Whether the message is here.
-    pub(crate) fn contains(&self, id: MessageId) -> bool {
+    fn contains(&self, id: MessageId) -> bool {
         let is_accepted = match self.limits.policy {
             // A message may have taken the place of an older one.
             QueuePolicy::KeepLatest => self.accepted.iter().any(|entry| entry.id == id),
@@ -113,12 +213,12 @@ impl Queue {
     }
 
     /// The QoS of the message that [`pop`](Self::pop) would take.
-    pub(crate) fn next_qos(&self) -> Option<QoS> {
+    fn next_qos(&self) -> Option<QoS> {
         self.returned.front().or_else(|| self.accepted.front()).map(|entry| entry.message.qos)
     }
 
     /// Puts a message at the end, as the policy allows. Ids of messages that gave way go to `superseded`.
-    pub(crate) fn push(&mut self, entry: Entry, connected: bool, superseded: &mut Vec<MessageId>) -> Pushed {
+    fn push(&mut self, entry: Entry, connected: bool, superseded: &mut Vec<MessageId>) -> Pushed {
         let keep_latest = self.limits.policy == QueuePolicy::KeepLatest;
         if keep_latest && !connected {
             if let Some(place) = self.accepted.iter().position(|old| old.message.topic == entry.message.topic) {
@@ -163,7 +263,7 @@ impl Queue {
     }
 
     /// Puts a message of a lost session in its place among the others of its kind, which is before all that were never sent.
-    pub(crate) fn put_back(&mut self, entry: Entry) {
+    fn put_back(&mut self, entry: Entry) {
         self.is_mixed |= self.returned.back().is_some_and(|last| last.id > entry.id);
         self.next_expiry = earlier(self.next_expiry, entry.expires);
         self.returned.push_back(entry);
@@ -171,7 +271,7 @@ impl Queue {
 
     /// Takes the next message to send.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Taken> {
+    fn pop(&mut self) -> Option<Taken> {
         if core::mem::take(&mut self.is_mixed) {
             // Ids rise with time: what was sent comes before what was to follow it, when the session is lost again.
             self.returned.make_contiguous().sort_by_key(|entry| entry.id);
@@ -184,8 +284,8 @@ impl Queue {
         Some(Taken { entry, returned: false })
     }
 
-    /// Undoes [`Queue::pop`].
-    pub(crate) fn unpop(&mut self, taken: Taken) {
+    /// Undoes [`pop`](Self::pop).
+    fn unpop(&mut self, taken: Taken) {
         if taken.returned {
             self.returned.push_front(taken.entry);
         } else {
@@ -194,12 +294,8 @@ impl Queue {
         }
     }
 
-    pub(crate) fn is_waiting(&self, id: MessageId) -> bool {
-        holds(&self.waiting, id)
-    }
-
     /// Moves what waits into the room that there is; one message per call.
-    pub(crate) fn accept_next(&mut self) -> Option<(MessageId, &Message)> {
+    fn accept_next(&mut self) -> Option<(MessageId, &Message)> {
         let next = self.waiting.front()?;
         if !self.fits(next) {
             return None;
@@ -211,7 +307,7 @@ impl Queue {
     }
 
     /// Takes a message back that is still waiting to be accepted. Whether it was.
-    pub(crate) fn withdraw(&mut self, id: MessageId) -> bool {
+    fn withdraw(&mut self, id: MessageId) -> bool {
         // Ids rise along the stretch.
         match self.waiting.binary_search_by_key(&id, |entry| entry.id) {
             Ok(index) => self.waiting.remove(index).is_some(),
@@ -219,12 +315,8 @@ impl Queue {
         }
     }
 
-    pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.next_expiry
-    }
-
     /// Removes what has expired.
-    pub(crate) fn expire(&mut self, now: Instant, expired: &mut Vec<MessageId>) {
+    fn expire(&mut self, now: Instant, expired: &mut Vec<MessageId>) {
         if self.next_expiry.is_none_or(|at| at > now) {
             return;
         }
@@ -245,7 +337,7 @@ impl Queue {
     }
 
     /// Empties it.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
+    fn drain(&mut self) -> impl Iterator<Item = MessageId> {
         self.bytes = 0;
         self.next_expiry = None;
         let stretches = [&mut self.returned, &mut self.accepted, &mut self.waiting];

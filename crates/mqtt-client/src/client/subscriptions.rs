@@ -10,10 +10,16 @@ use mqtt_proto::{Message, ReasonCode, RetainHandling, Subscribe, SubscriptionId,
 
 use super::event::SubscriberId;
 
+/// On the heap from the first one on.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     /// Whether calls without an identifier get one.
     identifiers: bool,
+    table: Option<Box<Table>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
     wanted: BTreeMap<SubscriberId, Wanted>,
     by_filter: BTreeMap<TopicFilter, Vec<SubscriberId>>,
     by_identifier: BTreeMap<SubscriptionId, SubscriberId>,
@@ -46,25 +52,86 @@ pub(crate) enum Answer {
 
 impl Subscriptions {
     pub(crate) fn new(identifiers: bool) -> Self {
-        Self {
-            identifiers,
-            wanted: BTreeMap::new(),
-            by_filter: BTreeMap::new(),
-            by_identifier: BTreeMap::new(),
-            last: 0,
-            changes: 0,
-        }
+        Self { identifiers, table: None }
     }
 
     /// Takes a new subscription up, so that messages can be routed from now on: the server may send some before its
     /// SUBACK (U311-3.8.4).
     pub(crate) fn add(&mut self, subscribe: Subscribe) -> SubscriberId {
+        self.table.get_or_insert_default().add(subscribe, self.identifiers)
+    }
+
+    /// The SUBSCRIBE of a subscription; `None` if it is not wanted any more.
+    pub(crate) fn packet(&self, id: SubscriberId, is_v5: bool, identifiers: bool) -> Option<Subscribe> {
+        self.table.as_ref()?.packet(id, is_v5, identifiers)
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SubscriberId> {
+        self.table.iter().flat_map(|table| table.wanted.keys().copied())
+    }
+
+    /// Takes note of a SUBSCRIBE that goes out.
+    pub(crate) fn asked(&mut self, id: SubscriberId) {
+        if let Some(wanted) = self.table.as_mut().and_then(|table| table.wanted.get_mut(&id)) {
+            wanted.asked = true;
+        }
+    }
+
+    /// Whether SUBSCRIBE has gone out, on any connection.
+    pub(crate) fn was_asked(&self, id: SubscriberId) -> bool {
+        self.wanted(id).is_some_and(|wanted| wanted.asked)
+    }
+
+    /// Whether it has not been given up.
+    pub(crate) fn is_wanted(&self, id: SubscriberId) -> bool {
+        self.wanted(id).is_some()
+    }
+
+    /// Whether SUBACK has come.
+    pub(crate) fn was_answered(&self, id: SubscriberId) -> bool {
+        self.wanted(id).is_some_and(|wanted| wanted.answered)
+    }
+
+    fn wanted(&self, id: SubscriberId) -> Option<&Wanted> {
+        self.table.as_ref()?.wanted.get(&id)
+    }
+
+    /// Takes note of a SUBACK; forgets the filters that the server refused.
+    pub(crate) fn answer(&mut self, id: SubscriberId, reasons: &[ReasonCode]) -> Answer {
+        self.table.as_mut().map_or(Answer::Unwanted, |table| table.answer(id, reasons))
+    }
+
+    /// Gives a subscription up; the filters that nobody else wants are what UNSUBSCRIBE must name.
+    pub(crate) fn remove(&mut self, id: SubscriberId) -> Vec<TopicFilter> {
+        self.table.as_mut().map_or_else(Vec::new, |table| table.remove(id))
+    }
+
+    /// Gives a filter up for everybody; those who have no other one left are over.
+    pub(crate) fn remove_filter(&mut self, filter: &TopicFilter) -> Vec<SubscriberId> {
+        self.table.as_mut().map_or_else(Vec::new, |table| table.remove_filter(filter))
+    }
+
+    /// Grows whenever [`route`](Self::route) may answer otherwise than before.
+    pub(crate) fn changes(&self) -> u64 {
+        self.table.as_ref().map_or(0, |table| table.changes)
+    }
+
+    /// Adds to `out` whom the message is for, each once.
+    pub(crate) fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
+        if let Some(table) = &self.table {
+            table.route(message, out);
+        }
+    }
+}
+
+impl Table {
+    fn add(&mut self, subscribe: Subscribe, identifiers: bool) -> SubscriberId {
         self.last += 1;
         self.changes += 1;
         let id = SubscriberId(self.last);
         let identifier = match subscribe.properties().subscription_identifiers().next() {
             Some(chosen) => Some(chosen),
-            None if self.identifiers => self.free_identifier(),
+            None if identifiers => self.free_identifier(),
             None => None,
         };
         for subscription in &subscribe.subscriptions {
@@ -80,8 +147,7 @@ impl Subscriptions {
         id
     }
 
-    /// The SUBSCRIBE of a subscription; `None` if it is not wanted any more.
-    pub(crate) fn packet(&self, id: SubscriberId, is_v5: bool, identifiers: bool) -> Option<Subscribe> {
+    fn packet(&self, id: SubscriberId, is_v5: bool, identifiers: bool) -> Option<Subscribe> {
         let wanted = self.wanted.get(&id)?;
         let chosen = wanted.subscribe.properties().subscription_identifiers().next().is_some();
         let mut subscribe = wanted.subscribe.clone();
@@ -99,34 +165,7 @@ impl Subscriptions {
         })
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = SubscriberId> {
-        self.wanted.keys().copied()
-    }
-
-    /// Takes note of a SUBSCRIBE that goes out.
-    pub(crate) fn asked(&mut self, id: SubscriberId) {
-        if let Some(wanted) = self.wanted.get_mut(&id) {
-            wanted.asked = true;
-        }
-    }
-
-    /// Whether SUBSCRIBE has gone out, on any connection.
-    pub(crate) fn was_asked(&self, id: SubscriberId) -> bool {
-        self.wanted.get(&id).is_some_and(|wanted| wanted.asked)
-    }
-
-    /// Whether it has not been given up.
-    pub(crate) fn is_wanted(&self, id: SubscriberId) -> bool {
-        self.wanted.contains_key(&id)
-    }
-
-    /// Whether SUBACK has come.
-    pub(crate) fn was_answered(&self, id: SubscriberId) -> bool {
-        self.wanted.get(&id).is_some_and(|wanted| wanted.answered)
-    }
-
-    /// Takes note of a SUBACK; forgets the filters that the server refused.
-    pub(crate) fn answer(&mut self, id: SubscriberId, reasons: &[ReasonCode]) -> Answer {
+    fn answer(&mut self, id: SubscriberId, reasons: &[ReasonCode]) -> Answer {
         let Some(wanted) = self.wanted.get_mut(&id) else {
             return Answer::Unwanted;
         };
@@ -155,8 +194,7 @@ impl Subscriptions {
         }
     }
 
-    /// Gives a subscription up; the filters that nobody else wants are what UNSUBSCRIBE must name.
-    pub(crate) fn remove(&mut self, id: SubscriberId) -> Vec<TopicFilter> {
+    fn remove(&mut self, id: SubscriberId) -> Vec<TopicFilter> {
         let Some(wanted) = self.forget(id) else {
             return Vec::new();
         };
@@ -170,8 +208,7 @@ impl Subscriptions {
         free
     }
 
-    /// Gives a filter up for everybody; those who have no other one left are over.
-    pub(crate) fn remove_filter(&mut self, filter: &TopicFilter) -> Vec<SubscriberId> {
+    fn remove_filter(&mut self, filter: &TopicFilter) -> Vec<SubscriberId> {
         let mut over = Vec::new();
         self.changes += 1;
         for id in self.by_filter.remove(filter).unwrap_or_default() {
@@ -188,13 +225,7 @@ impl Subscriptions {
         over
     }
 
-    /// Grows whenever [`route`](Self::route) may answer otherwise than before.
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes
-    }
-
-    /// Adds to `out` whom the message is for, each once.
-    pub(crate) fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
+    fn route(&self, message: &Message, out: &mut Vec<SubscriberId>) {
         let before = out.len();
         for identifier in message.properties().subscription_identifiers() {
             if let Some(id) = self.by_identifier.get(&identifier) {

@@ -1,12 +1,14 @@
 //! What the application can ask for. Errors that can be known at once are returned at once; the rest comes as events.
 
+use std::sync::Arc;
+
 use mqtt_proto::{
     Ack, Auth, CommandError, Disconnect, EncodeError, Instant, Message, PacketType, PropertyId, QoS, Rejected,
     Subscribe, TopicFilter, Unsubscribe, Version,
 };
 
 use super::event::{Event, MessageId, RequestId, SubscriberId};
-use super::queue::{Entry, Pushed, expiry};
+use super::queue::{Entry, Limits, Pushed, expiry};
 use super::request::Request;
 use super::watched::{IdMap, Watched};
 use super::{Client, Ending, State, Transport, connect};
@@ -38,7 +40,9 @@ impl Client {
         let id = MessageId(self.last_id);
         let mut superseded = Vec::new();
         let copy = self.journal.then(|| message.clone());
-        let pushed = self.queue.push(Entry::new(now, id, message), self.is_connected(), &mut superseded);
+        let is_connected = self.is_connected();
+        let pushed =
+            self.queue.push(Limits::of(&self.options), Entry::new(now, id, message), is_connected, &mut superseded);
         for id in superseded {
             self.record_unqueued(id);
             self.events.push_back(Event::Published { id, result: Err(Error::Superseded) });
@@ -59,7 +63,7 @@ impl Client {
     fn may_pass_the_queue(&self, qos: QoS) -> bool {
         match &self.state {
             State::Online(online) => {
-                let is_next = self.queue.is_empty() && self.requests.len() == 0 && !self.journal;
+                let is_next = self.queue.is_empty() && self.requests.is_empty() && !self.journal;
                 is_next && online.settled && online.connection.can_publish(qos)
             }
             State::Offline { .. } => false,
@@ -229,7 +233,7 @@ impl Client {
     pub fn fail(&mut self, now: Instant, reason: Error) {
         if self.stopped.is_none() {
             self.ending = None;
-            self.options.reconnect = false;
+            Arc::make_mut(&mut self.options).reconnect = false;
             self.connection_lost(now, reason.clone());
             self.stop(reason);
         }
@@ -243,12 +247,16 @@ impl Client {
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {
-        Endpoint { host: self.host.clone(), port: self.port, timeout: self.options.connect_timeout }
+        let (host, port) = match self.elsewhere.as_deref() {
+            Some((host, port)) => (host, *port),
+            None => (&self.options.host, self.options.port),
+        };
+        Endpoint { host: host.clone(), port, timeout: self.options.connect_timeout }
     }
 
     /// Messages and requests without an answer.
     pub(super) fn unfinished(&self) -> usize {
-        self.queue.len() + self.in_flight.len() + self.asked.len() + self.requests.len()
+        self.queue.len() + self.in_flight.len() + self.requests.unanswered()
     }
 
     pub(super) fn end_if_flushed(&mut self, now: Instant) {
@@ -294,7 +302,7 @@ impl Client {
     fn is_server_silent(&self) -> bool {
         let is_new = self.options.clean_start && self.subscriptions.changes() == 0 && !self.journal;
         let is_answered = matches!(&self.state, State::Online(online) if !online.connection.awaits_ping_response());
-        is_new && is_answered && self.options.authentication.is_none()
+        is_new && is_answered && self.credentials.as_ref().is_none_or(|said| said.authentication.is_none())
     }
 
     pub(super) fn expire_queued(&mut self, now: Instant) {

@@ -50,7 +50,10 @@ pub struct Events {
 
 impl Events {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let id = shared.run(|inner, _| inner.log.add(inner.stopped.is_some()));
+        let id = shared.run(|inner, _| {
+            let is_over = inner.stopped.is_some();
+            inner.rare().log.add(is_over)
+        });
         Self { shared, id }
     }
 
@@ -62,13 +65,16 @@ impl Events {
 
     /// [`Events::next`] for an executor of your own.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionEvent>> {
-        self.shared.look(|inner| inner.log.poll(self.id, cx.waker()))
+        self.shared.look(|inner| inner.rare().log.poll(self.id, cx.waker()))
     }
 }
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.shared.look(|inner| inner.log.remove(self.id));
+        self.shared.look(|inner| {
+            inner.rare().log.remove(self.id);
+            inner.shrink();
+        });
     }
 }
 
@@ -114,6 +120,10 @@ impl EventLog {
         self.last += 1;
         self.readers.insert(self.last, Reader { is_over, ..Reader::default() });
         self.last
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.readers.is_empty()
     }
 
     fn remove(&mut self, id: u64) {

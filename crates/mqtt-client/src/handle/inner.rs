@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-use mqtt_proto::{Ack, ConnAck, Delivery, Instant, Message, QoS, ReasonCode};
+use mqtt_proto::{Ack, Delivery, Instant, Message, QoS, ReasonCode};
 
 use super::connection_events::{ConnectionEvent, EventLog};
 use super::outcomes::{Outcome, Outcomes, Page};
+use super::requests::First;
 use super::streams::{Claim, Offered, Queued, StreamId, Streams};
 use super::unclaimed::Unclaimed;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
@@ -23,33 +24,71 @@ pub(crate) struct Inner {
     pub(crate) manual_acks: bool,
     pub(crate) unsubscribe_on_drop: bool,
     pub(crate) outcomes: Outcomes,
-    pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
-    pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
     pub(crate) streams: Streams,
     pub(super) unclaimed: Unclaimed,
-    pub(crate) log: EventLog,
+    pub(crate) rare: Option<Box<Rare>>,
     /// How the first connection went.
-    pub(crate) first: Option<Result<ConnAck, Error>>,
+    pub(crate) first: First,
     pub(crate) stopped: Option<Box<Error>>,
     /// Futures under way that only an answer of the server completes. While there are any, streams may grow beyond their
     /// limit: the answer comes after the messages that are before it.
     pub(crate) awaiting_server: usize,
-    /// Those who wait for `first` or `stopped`.
-    pub(super) lobby: Vec<Waker>,
     /// A message whose stream is full.
     pub(super) stalled: Option<Box<Delivery>>,
     /// Woken after unlocking.
-    pub(crate) wakers: Vec<Waker>,
+    pub(crate) wakers: Wakers,
     pub(crate) seen: Demand,
     /// Wake a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
     sleepers: [Option<Waker>; 2],
     /// The latest time that the client has heard of.
     pub(super) now: Instant,
+    pub(super) has_store: bool,
+}
+
+/// What few clients have at a time: on the heap while there is any of it.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
+    pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
+    pub(crate) log: EventLog,
+    /// Those who wait for `first` or `stopped`.
+    lobby: Vec<Waker>,
     /// Messages that are in the queue and will be accepted when they are stored.
     pub(super) unstored: Vec<MessageId>,
     /// Those of them that are being stored.
     pub(super) storing: Vec<MessageId>,
-    pub(super) has_store: bool,
+}
+
+impl Rare {
+    fn is_empty(&self) -> bool {
+        let Self { subscribing, unsubscribing, log, lobby, unstored, storing } = self;
+        let is_awaited = !subscribing.is_empty() || !unsubscribing.is_empty() || !log.is_empty() || !lobby.is_empty();
+        !is_awaited && unstored.is_empty() && storing.is_empty()
+    }
+}
+
+/// Those who are to be woken: mostly one at most, which needs no list.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Wakers {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        self.first.take().into_iter().chain(core::mem::take(&mut self.others))
+    }
+}
+
+impl Extend<Waker> for Wakers {
+    fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
+        for waker in wakers {
+            match &self.first {
+                None => self.first = Some(waker),
+                Some(_) => self.others.push(waker),
+            }
+        }
+    }
 }
 
 /// A result to come and who waits for it.
@@ -97,49 +136,55 @@ impl Demand {
 }
 
 impl Inner {
-    pub(crate) fn new(mut client: Client) -> Self {
+    pub(crate) fn new(mut client: Client, has_store: bool) -> Self {
         client.watch_none();
         let options = client.options();
         let (manual_acks, unsubscribe_on_drop) = (options.manual_acks, options.unsubscribe_on_drop);
         let (streams, unclaimed) = (Streams::new(options), Unclaimed::new(options));
-        let has_store = options.store.is_some();
         Self {
             client,
             manual_acks,
             unsubscribe_on_drop,
             outcomes: Outcomes::default(),
-            subscribing: BTreeMap::new(),
-            unsubscribing: BTreeMap::new(),
             streams,
             unclaimed,
-            log: EventLog::default(),
-            first: None,
+            rare: None,
+            first: First::Awaited,
             stopped: None,
             awaiting_server: 0,
-            lobby: Vec::new(),
             stalled: None,
-            wakers: Vec::new(),
+            wakers: Wakers::default(),
             seen: Demand::default(),
             sleepers: [None, None],
             now: Instant::ZERO,
-            unstored: Vec::new(),
-            storing: Vec::new(),
             has_store,
         }
     }
 
-    /// Those who are to be woken after unlocking.
-    pub(super) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        // Mostly there is one at most: then the list keeps its room.
-        let first = self.wakers.pop();
-        let others = if self.wakers.is_empty() { Vec::new() } else { core::mem::take(&mut self.wakers) };
-        others.into_iter().chain(first)
-    }
-
     /// Registers for `first` and `stopped`.
     pub(crate) fn wait_in_lobby(&mut self, waker: &Waker) {
-        if !self.lobby.iter().any(|other| other.will_wake(waker)) {
-            self.lobby.push(waker.clone());
+        let lobby = &mut self.rare().lobby;
+        if !lobby.iter().any(|other| other.will_wake(waker)) {
+            lobby.push(waker.clone());
+        }
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Gives back the room of what is rare, if there is none.
+    pub(crate) fn shrink(&mut self) {
+        if self.rare.as_ref().is_some_and(|rare| rare.is_empty()) {
+            self.rare = None;
+        }
+    }
+
+    /// Wakes those who wait for `first` or `stopped`.
+    fn wake_lobby(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            self.wakers.extend(rare.lobby.drain(..));
+            self.shrink();
         }
     }
 
@@ -179,7 +224,9 @@ impl Inner {
             }
         }
         if let StreamId::Subscriber(id) = id {
-            self.subscribing.remove(&id);
+            if let Some(rare) = &mut self.rare {
+                rare.subscribing.remove(&id);
+            }
             self.client.drop_subscriber(now, id, self.unsubscribe_on_drop);
         }
     }
@@ -245,7 +292,7 @@ impl Inner {
         }
         if targets.is_empty() && self.unclaimed.wants(&delivery) {
             self.streams.recycle(targets);
-            if !may_grow && self.unclaimed.is_full() {
+            if !may_grow && self.unclaimed.is_full(self.client.options()) {
                 return Some(delivery);
             }
             self.unclaimed.push(delivery);
@@ -286,41 +333,41 @@ impl Inner {
         match event {
             Event::Connected(connack) => {
                 self.unclaimed.connected(&connack);
-                if self.first.is_none() {
-                    self.first = Some(Ok(connack.clone()));
-                    self.wakers.append(&mut self.lobby);
-                }
+                self.first.set(Ok(&connack));
+                self.wake_lobby();
                 self.tell(ConnectionEvent::Connected(connack));
             }
             Event::Disconnected { reason, retry_in } => self.tell(ConnectionEvent::Disconnected { reason, retry_in }),
             Event::Auth(auth) => self.tell(ConnectionEvent::Auth(auth)),
             // `pump` has taken these.
             Event::Message(_) => {}
-            Event::Accepted(id) if self.has_store => self.unstored.push(id),
+            Event::Accepted(id) if self.has_store => self.rare().unstored.push(id),
             Event::Accepted(id) => self.accepted(id),
             Event::Published { id, result } => {
                 self.wakers.extend(self.outcomes.ended(id, result));
             }
             Event::Subscribed { id, result } => {
-                if let Some(slot) = self.subscribing.get_mut(&id) {
+                if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.subscribing.get_mut(&id)) {
                     slot.result = Some(result);
                     self.wakers.extend(slot.waker.take());
                 }
             }
             Event::SubscriptionEnded { id, refused } => self.subscription_ended(id, refused),
             Event::Unsubscribed { id, result } => {
-                if let Some(slot) = self.unsubscribing.get_mut(&id) {
+                if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.unsubscribing.get_mut(&id)) {
                     slot.result = Some(result);
                     self.wakers.extend(slot.waker.take());
                 }
             }
             Event::Stopped(reason) => {
                 self.outcomes.close();
-                self.first.get_or_insert(Err(reason.clone()));
+                self.first.set(Err(&reason));
                 self.stopped = Some(Box::new(reason));
-                self.wakers.append(&mut self.lobby);
                 self.wakers.extend(self.streams.end_all());
-                self.wakers.extend(self.log.end());
+                if let Some(rare) = &mut self.rare {
+                    self.wakers.extend(rare.log.end());
+                }
+                self.wake_lobby();
             }
         }
     }
@@ -332,7 +379,8 @@ impl Inner {
 
     /// Whether a message is in the queue or beyond, and stored if there is a store: well, or not at all.
     pub(crate) fn acceptance(&mut self, page: &Page, id: MessageId) -> Option<Outcome> {
-        let is_accepted = || !self.client.is_waiting(id) && !self.unstored.contains(&id) && !self.storing.contains(&id);
+        let is_stored = |rare: &Rare| !rare.unstored.contains(&id) && !rare.storing.contains(&id);
+        let is_accepted = || !self.client.is_waiting(id) && self.rare.as_deref().is_none_or(is_stored);
         page.outcome(id).or_else(|| is_accepted().then(|| Ok(Acknowledgement::plain())))
     }
 
@@ -353,7 +401,7 @@ impl Inner {
         let is_queued = !self.client.is_waiting(id);
         let is_to_be_stored = self.has_store && qos != QoS::AtMostOnce;
         if is_queued && is_to_be_stored {
-            self.unstored.push(id);
+            self.rare().unstored.push(id);
         }
         is_queued && !is_to_be_stored
     }
@@ -363,7 +411,7 @@ impl Inner {
     }
 
     fn subscription_ended(&mut self, id: SubscriberId, refused: Option<ReasonCode>) {
-        if let Some(slot) = self.subscribing.get_mut(&id) {
+        if let Some(slot) = self.rare.as_mut().and_then(|rare| rare.subscribing.get_mut(&id)) {
             slot.result.get_or_insert(Err(Error::Unsubscribed));
             self.wakers.extend(slot.waker.take());
         }
@@ -374,7 +422,9 @@ impl Inner {
     }
 
     fn tell(&mut self, event: ConnectionEvent) {
-        self.wakers.extend(self.log.push(event));
+        if let Some(rare) = &mut self.rare {
+            self.wakers.extend(rare.log.push(event));
+        }
     }
 
     /// What there is for the driver to do; `timeout` is the client's.

@@ -42,7 +42,8 @@ pub fn new(options: Options) -> Result<(Handle, Driver), OptionsError> {
     // The operating system's randomness, by way of the standard library's hash keys.
     let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one("mqtt-client"));
     let options = options.seed(seed);
-    let client = match &options.store {
+    let store = options.store.clone();
+    let client = match &store {
         Some(store) => {
             let stored = store.lock().load().map_err(OptionsError::Store)?;
             // The clock of this client starts with it.
@@ -50,7 +51,7 @@ pub fn new(options: Options) -> Result<(Handle, Driver), OptionsError> {
         }
         None => Client::new(options)?,
     };
-    let shared = Arc::new(Shared::new(client));
+    let shared = Arc::new(Shared::new(client, store));
     let lease = Arc::new(Lease { shared: Arc::clone(&shared) });
     Ok((Handle { lease }, Driver::new(shared)))
 }

@@ -26,8 +26,12 @@ pub(crate) struct Page {
     outcomes: Mutex<Vec<(MessageId, Outcome)>>,
 }
 
+/// What is known of messages on their way: on the heap from the first one on.
 #[derive(Debug, Default)]
-pub(crate) struct Outcomes {
+pub(crate) struct Outcomes(Option<Box<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
     /// The page of the next message, if it has room, and for how many.
     page: Option<(Arc<Page>, u32)>,
     /// The first message of each page that tickets may still hold.
@@ -53,10 +57,50 @@ impl Page {
 impl Outcomes {
     /// The page of a message that has just been published.
     pub(crate) fn page(&mut self, id: MessageId, shared: &Arc<Shared>) -> Arc<Page> {
-        if let Some((page, room @ 1..)) = &mut self.page {
+        let known = self.0.get_or_insert_default();
+        if let Some((page, room @ 1..)) = &mut known.page {
             *room -= 1;
             return Arc::clone(page);
         }
+        known.next_page(id, shared)
+    }
+
+    /// Takes note of a message's end; whom to wake.
+    pub(crate) fn ended(&mut self, id: MessageId, outcome: Outcome) -> Option<Waker> {
+        let known = self.0.as_mut()?;
+        if !outcome.as_ref().is_ok_and(Acknowledgement::is_plain) {
+            if let Some(page) = known.page_of(id) {
+                page.keep(id, outcome);
+            }
+        }
+        known.wakers.remove(&id)
+    }
+
+    /// Keeps the waker for when the message is accepted or has ended.
+    pub(crate) fn wait(&mut self, id: MessageId, waker: &Waker) {
+        let wakers = &mut self.0.get_or_insert_default().wakers;
+        match wakers.get_mut(&id) {
+            Some(kept) => kept.clone_from(waker),
+            None => drop(wakers.insert(id, waker.clone())),
+        }
+    }
+
+    /// Who waits for a message, and waits no longer.
+    pub(crate) fn forget(&mut self, id: MessageId) -> Option<Waker> {
+        self.0.as_mut()?.wakers.remove(&id)
+    }
+
+    /// No message will be published any more. (The page and what it is shared with hold each other.)
+    pub(crate) fn close(&mut self) {
+        if let Some(known) = &mut self.0 {
+            known.page = None;
+        }
+    }
+}
+
+impl Known {
+    #[cold]
+    fn next_page(&mut self, id: MessageId, shared: &Arc<Shared>) -> Arc<Page> {
         if self.pages.len() > 2 * self.alive + FEW {
             self.pages.retain(|(_, page)| page.strong_count() > 0);
             self.alive = self.pages.len();
@@ -67,34 +111,11 @@ impl Outcomes {
         page
     }
 
-    /// Takes note of a message's end; whom to wake.
-    pub(crate) fn ended(&mut self, id: MessageId, outcome: Outcome) -> Option<Waker> {
-        if !outcome.as_ref().is_ok_and(Acknowledgement::is_plain) {
-            let next = self.pages.partition_point(|(first, _)| *first <= id);
-            let page = next.checked_sub(1).and_then(|index| self.pages.get(index));
-            if let Some(page) = page.and_then(|(_, page)| page.upgrade()) {
-                page.keep(id, outcome);
-            }
-        }
-        self.wakers.remove(&id)
-    }
-
-    /// Keeps the waker for when the message is accepted or has ended.
-    pub(crate) fn wait(&mut self, id: MessageId, waker: &Waker) {
-        match self.wakers.get_mut(&id) {
-            Some(kept) => kept.clone_from(waker),
-            None => drop(self.wakers.insert(id, waker.clone())),
-        }
-    }
-
-    /// Who waits for a message, and waits no longer.
-    pub(crate) fn forget(&mut self, id: MessageId) -> Option<Waker> {
-        self.wakers.remove(&id)
-    }
-
-    /// No message will be published any more. (The page and what it is shared with hold each other.)
-    pub(crate) fn close(&mut self) {
-        self.page = None;
+    /// The page of a message, if a ticket may still ask.
+    fn page_of(&self, id: MessageId) -> Option<Arc<Page>> {
+        let next = self.pages.partition_point(|(first, _)| *first <= id);
+        let (_, page) = self.pages.get(next.checked_sub(1)?)?;
+        page.upgrade()
     }
 }
 

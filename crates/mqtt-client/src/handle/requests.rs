@@ -42,13 +42,48 @@ impl Future for Connected {
     type Output = Result<ConnAck, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.shared.look(|inner| match &inner.first {
-            Some(result) => Poll::Ready(result.clone()),
+        self.shared.look(|inner| match inner.first.result() {
+            Some(result) => Poll::Ready(result),
             None => {
                 inner.wait_in_lobby(cx.waker());
                 Poll::Pending
             }
         })
+    }
+}
+
+/// How the first connection went.
+#[derive(Debug)]
+pub(crate) enum First {
+    /// It is not there yet.
+    Awaited,
+    /// The server said yes and nothing else, as every one of 3.x does.
+    Plain {
+        session_present: bool,
+    },
+    Known(Box<Result<ConnAck, Error>>),
+}
+
+impl First {
+    /// The first call counts.
+    pub(super) fn set(&mut self, result: Result<&ConnAck, &Error>) {
+        if !matches!(self, Self::Awaited) {
+            return;
+        }
+        *self = match result {
+            Ok(connack) if *connack == ConnAck::new(connack.session_present, ReasonCode::SUCCESS) => {
+                Self::Plain { session_present: connack.session_present }
+            }
+            result => Self::Known(Box::new(result.cloned().map_err(Error::clone))),
+        };
+    }
+
+    pub(super) fn result(&self) -> Option<Result<ConnAck, Error>> {
+        match self {
+            Self::Awaited => None,
+            Self::Plain { session_present } => Some(Ok(ConnAck::new(*session_present, ReasonCode::SUCCESS))),
+            Self::Known(result) => Some(Result::clone(result)),
+        }
     }
 }
 
@@ -119,7 +154,7 @@ impl Unsubscribing {
     pub(super) fn unsubscribe(shared: &Arc<Shared>, unsubscribe: Unsubscribe) -> Self {
         let asked = shared.run(|inner, now| {
             let id = inner.client.unsubscribe(now, unsubscribe)?;
-            inner.unsubscribing.insert(id, Slot::default());
+            inner.rare().unsubscribing.insert(id, Slot::default());
             Ok(id)
         });
         Self(asked.map(|id| Live { shared: Arc::clone(shared), id, is_counted: false }))
@@ -144,7 +179,9 @@ impl Future for Unsubscribing {
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
         live.shared.run(|inner, _| {
-            let Some(slot) = inner.unsubscribing.get_mut(&live.id) else { return Poll::Ready(Err(Error::Stopped)) };
+            let Some(slot) = inner.rare().unsubscribing.get_mut(&live.id) else {
+                return Poll::Ready(Err(Error::Stopped));
+            };
             let result = slot.result.clone();
             if result.is_none() {
                 slot.waker = Some(cx.waker().clone());
@@ -158,7 +195,8 @@ impl Future for Unsubscribing {
 impl Drop for Live {
     fn drop(&mut self) {
         self.shared.run(|inner, _| {
-            inner.unsubscribing.remove(&self.id);
+            inner.rare().unsubscribing.remove(&self.id);
+            inner.shrink();
             inner.count(&mut self.is_counted, false);
         });
     }

@@ -38,12 +38,8 @@ pub(crate) struct Published {
 }
 
 impl Shared {
-    pub(crate) fn new(client: Client) -> Self {
-        Self {
-            clock: std::time::Instant::now(),
-            store: client.options().store.clone(),
-            inner: Mutex::new(Inner::new(client)),
-        }
+    pub(crate) fn new(client: Client, store: Option<SharedStore>) -> Self {
+        Self { clock: std::time::Instant::now(), inner: Mutex::new(Inner::new(client, store.is_some())), store }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -156,7 +152,7 @@ impl Shared {
     }
 
     fn unlock_and_wake(mut inner: MutexGuard<'_, Inner>) {
-        let wakers = inner.take_wakers();
+        let wakers = inner.wakers.take();
         drop(inner);
         wakers.for_each(Waker::wake);
     }
@@ -173,8 +169,10 @@ impl Shared {
         loop {
             let (changes, accepts) = self.look(|inner| {
                 inner.seen.store = false;
-                inner.storing = core::mem::take(&mut inner.unstored);
-                (inner.client.take_changes(), !inner.storing.is_empty())
+                let rare = inner.rare();
+                rare.storing = core::mem::take(&mut rare.unstored);
+                let accepts = !rare.storing.is_empty();
+                (inner.client.take_changes(), accepts)
             });
             if changes.is_empty() && !accepts {
                 return Some(store);
@@ -182,9 +180,9 @@ impl Shared {
             // A message of QoS 0 that waited for room is accepted without having been stored.
             let result = if changes.is_empty() { Ok(()) } else { store.commit(&changes) };
             self.run(|inner, now| match result {
-                Ok(()) => core::mem::take(&mut inner.storing).into_iter().for_each(|id| inner.accepted(id)),
+                Ok(()) => core::mem::take(&mut inner.rare().storing).into_iter().for_each(|id| inner.accepted(id)),
                 Err(error) => {
-                    inner.storing.clear();
+                    inner.rare().storing.clear();
                     inner.client.fail(now, Error::Store(error));
                 }
             });

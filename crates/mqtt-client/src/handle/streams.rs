@@ -20,16 +20,22 @@ pub(crate) enum StreamId {
 #[derive(Debug)]
 pub(crate) struct Streams {
     streams: BTreeMap<StreamId, Stream>,
-    /// Acknowledgements that several streams have to agree on.
-    shared: HashMap<u64, Shared>,
     last: u64,
     messages: usize,
     bytes: usize,
     overflow: usize,
+    /// On the heap from the first message on.
+    routing: Option<Box<Routing>>,
+}
+
+#[derive(Debug, Default)]
+struct Routing {
     /// Whom the last message was for: mostly the next one is of the same topic, and for the same.
     route: Route,
     /// Kept for its capacity, so that routing does not allocate.
     routed: Vec<SubscriberId>,
+    /// Acknowledgements that several streams have to agree on.
+    shared: HashMap<u64, Shared>,
 }
 
 /// Whom messages of one topic are for, as long as nothing changes.
@@ -113,45 +119,10 @@ pub(crate) enum Taken {
     Over,
 }
 
-impl Streams {
-    pub(crate) fn new(options: &Options) -> Self {
-        Self {
-            streams: BTreeMap::new(),
-            shared: HashMap::new(),
-            last: 0,
-            messages: options.stream_messages.max(1),
-            bytes: options.stream_bytes,
-            overflow: options.stream_overflow,
-            route: Route::default(),
-            routed: Vec::new(),
-        }
-    }
-
-    pub(crate) fn add_everything(&mut self) -> StreamId {
-        self.last += 1;
-        let id = StreamId::Everything(self.last);
-        self.route.is_valid = false;
-        self.streams.insert(id, Stream::default());
-        id
-    }
-
-    pub(crate) fn add_subscriber(&mut self, id: SubscriberId) {
-        self.route.is_valid = false;
-        self.streams.insert(StreamId::Subscriber(id), Stream::default());
-    }
-
-    /// Whom a message is for. Give the list back to [`Streams::recycle`].
-    pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
-        let changes = client.routing_changes();
-        if !self.route.is_for(message, changes) {
-            self.look_up(client, message, changes);
-        }
-        core::mem::take(&mut self.route.targets)
-    }
-
+impl Routing {
     #[cold]
-    fn look_up(&mut self, client: &Client, message: &Message, changes: u64) {
-        let Self { streams, route, routed, .. } = self;
+    fn look_up(&mut self, streams: &BTreeMap<StreamId, Stream>, client: &Client, message: &Message, changes: u64) {
+        let Self { route, routed, .. } = self;
         let Route { topic, identifiers, targets, .. } = route;
         routed.clear();
         client.route(message, routed);
@@ -170,9 +141,53 @@ impl Streams {
             route.changes = changes;
         }
     }
+}
+
+impl Streams {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            streams: BTreeMap::new(),
+            last: 0,
+            messages: options.stream_messages.max(1),
+            bytes: options.stream_bytes,
+            overflow: options.stream_overflow,
+            routing: None,
+        }
+    }
+
+    pub(crate) fn add_everything(&mut self) -> StreamId {
+        self.last += 1;
+        let id = StreamId::Everything(self.last);
+        self.forget_route();
+        self.streams.insert(id, Stream::default());
+        id
+    }
+
+    pub(crate) fn add_subscriber(&mut self, id: SubscriberId) {
+        self.forget_route();
+        self.streams.insert(StreamId::Subscriber(id), Stream::default());
+    }
+
+    /// Whom a message is for. Give the list back to [`Streams::recycle`].
+    pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
+        let changes = client.routing_changes();
+        let routing = self.routing.get_or_insert_default();
+        if !routing.route.is_for(message, changes) {
+            routing.look_up(&self.streams, client, message, changes);
+        }
+        core::mem::take(&mut routing.route.targets)
+    }
+
+    fn forget_route(&mut self) {
+        if let Some(routing) = &mut self.routing {
+            routing.route.is_valid = false;
+        }
+    }
 
     pub(crate) fn recycle(&mut self, targets: Vec<StreamId>) {
-        self.route.targets = targets;
+        if let Some(routing) = &mut self.routing {
+            routing.route.targets = targets;
+        }
     }
 
     /// Puts a message that is for nobody else into a stream.
@@ -211,7 +226,8 @@ impl Streams {
             (Some(ack), 1) => (None, Some(Claim::Sole(ack)), None),
             (Some(ack), _) => {
                 self.last += 1;
-                self.shared.insert(self.last, Shared { ack, missing: targets, refusal: None });
+                let shared = Shared { ack, missing: targets, refusal: None };
+                self.routing.get_or_insert_default().shared.insert(self.last, shared);
                 (None, None, Some(self.last))
             }
             (None, _) => (None, None, None),
@@ -256,7 +272,7 @@ impl Streams {
 
     /// Gives a stream up; what it has not handed out is returned.
     pub(crate) fn remove(&mut self, id: StreamId) -> VecDeque<Queued> {
-        self.route.is_valid = false;
+        self.forget_route();
         self.streams.remove(&id).map(|stream| stream.queue).unwrap_or_default()
     }
 
@@ -265,7 +281,7 @@ impl Streams {
     pub(crate) fn abandon(&mut self, claim: Claim) -> Option<Ack> {
         match claim {
             Claim::Sole(ack) => Some(ack),
-            Claim::Shared(key) => self.shared.remove(&key).map(|shared| shared.ack),
+            Claim::Shared(key) => self.routing.as_mut()?.shared.remove(&key).map(|shared| shared.ack),
         }
     }
 
@@ -274,7 +290,8 @@ impl Streams {
         match claim {
             Claim::Sole(ack) => Some(ack.with_reason(reason)),
             Claim::Shared(key) => {
-                let shared = self.shared.get_mut(&key)?;
+                let all = &mut self.routing.as_mut()?.shared;
+                let shared = all.get_mut(&key)?;
                 shared.missing -= 1;
                 if reason.is_failure() {
                     shared.refusal.get_or_insert(reason);
@@ -282,7 +299,7 @@ impl Streams {
                 if shared.missing > 0 {
                     return None;
                 }
-                let Shared { ack, refusal, .. } = self.shared.remove(&key)?;
+                let Shared { ack, refusal, .. } = all.remove(&key)?;
                 Some(ack.with_reason(refusal.unwrap_or(reason)))
             }
         }
@@ -290,7 +307,7 @@ impl Streams {
 
     /// Nothing more will come into this stream.
     pub(crate) fn end(&mut self, id: StreamId) -> Option<Waker> {
-        self.route.is_valid = false;
+        self.forget_route();
         let stream = self.streams.get_mut(&id)?;
         stream.is_over = true;
         stream.waker.take()
@@ -298,7 +315,7 @@ impl Streams {
 
     /// Nothing more will come into any stream.
     pub(crate) fn end_all(&mut self) -> impl Iterator<Item = Waker> {
-        self.route.is_valid = false;
+        self.forget_route();
         self.streams.values_mut().filter_map(|stream| {
             stream.is_over = true;
             stream.waker.take()

@@ -53,7 +53,7 @@ impl Subscribing {
             let id = inner.client.subscribe(now, subscribe)?;
             inner.streams.add_subscriber(id);
             inner.claim(StreamId::Subscriber(id));
-            inner.subscribing.insert(id, Slot::default());
+            inner.rare().subscribing.insert(id, Slot::default());
             Ok(id)
         });
         Self(asked.map(|id| {
@@ -87,10 +87,13 @@ impl Future for Subscribing {
         let Some(mut live) = state.take() else { panic!("`Subscribing` was polled after it was ready") };
         let Live { inbox, id, count } = &mut live;
         let result = inbox.lease.shared.run(|inner, _| {
-            let Some(slot) = inner.subscribing.get_mut(id) else { return Some(Err(Error::Stopped)) };
+            let Some(slot) = inner.rare().subscribing.get_mut(id) else { return Some(Err(Error::Stopped)) };
             let result = slot.result.take();
             if result.is_none() {
                 slot.waker = Some(cx.waker().clone());
+            } else {
+                inner.rare().subscribing.remove(id);
+                inner.shrink();
             }
             inner.count(&mut count.is_counted, result.is_none());
             result

@@ -16,12 +16,16 @@ use crate::Options;
 #[derive(Debug)]
 pub(crate) struct Unclaimed {
     phase: Phase,
-    queue: VecDeque<Delivery>,
-    bytes: usize,
-    messages_limit: usize,
-    bytes_limit: usize,
+    /// On the heap while there are any.
+    kept: Option<Box<Kept>>,
     /// MQTT 3.1 cannot say that a session is resumed.
     may_be_resumed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    queue: VecDeque<Delivery>,
+    bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,22 +39,14 @@ enum Phase {
 
 impl Unclaimed {
     pub(crate) fn new(options: &Options) -> Self {
-        Self {
-            phase: Phase::Idle,
-            queue: VecDeque::new(),
-            bytes: 0,
-            // A server of 5.0 keeps to Receive Maximum, so that this limit is met in 3.x alone.
-            messages_limit: options.stream_messages.max(options.receive_maximum.get().into()),
-            bytes_limit: options.stream_bytes,
-            may_be_resumed: options.version == Version::V31 && !options.clean_start,
-        }
+        Self { phase: Phase::Idle, kept: None, may_be_resumed: options.version == Version::V31 && !options.clean_start }
     }
 
     /// A connection begins. What is unacknowledged at QoS 1 comes again if the server still has the session.
     pub(crate) fn connected(&mut self, connack: &ConnAck) {
-        if connack.session_present {
-            self.queue.retain(|delivery| delivery.message.qos == QoS::ExactlyOnce);
-            self.bytes = self.queue.iter().map(|delivery| cost(&delivery.message)).sum();
+        if let (true, Some(kept)) = (connack.session_present, &mut self.kept) {
+            kept.queue.retain(|delivery| delivery.message.qos == QoS::ExactlyOnce);
+            kept.bytes = kept.queue.iter().map(|delivery| cost(&delivery.message)).sum();
         }
         if self.phase == Phase::Idle && (connack.session_present || self.may_be_resumed) {
             self.phase = Phase::Waiting;
@@ -62,19 +58,22 @@ impl Unclaimed {
         self.phase == Phase::Waiting && delivery.ack.is_some()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.messages_limit || self.bytes >= self.bytes_limit
+    pub(crate) fn is_full(&self, options: &Options) -> bool {
+        // A server of 5.0 keeps to Receive Maximum, so that this limit is met in 3.x alone.
+        let messages = options.stream_messages.max(options.receive_maximum.get().into());
+        let is_full = |kept: &Kept| kept.queue.len() >= messages || kept.bytes >= options.stream_bytes;
+        self.kept.as_deref().map_or(messages == 0 || options.stream_bytes == 0, is_full)
     }
 
     pub(crate) fn push(&mut self, delivery: Delivery) {
-        self.bytes += cost(&delivery.message);
-        self.queue.push_back(delivery);
+        let kept = self.kept.get_or_insert_default();
+        kept.bytes += cost(&delivery.message);
+        kept.queue.push_back(delivery);
     }
 
     /// Takes all of it out, in order; what nobody claims is pushed back.
     pub(crate) fn take(&mut self) -> VecDeque<Delivery> {
-        self.bytes = 0;
-        core::mem::take(&mut self.queue)
+        self.kept.take().map_or_else(VecDeque::new, |kept| kept.queue)
     }
 
     /// The application takes messages: what is left is to be acknowledged.

@@ -194,8 +194,8 @@ impl Connection<Client> {
     /// Session Present 0: the server knows nothing of what was unfinished (MQTT-3.2.2-5). The application gets it back.
     fn lose_session(&mut self) {
         self.session.cleared();
-        while let Some(slot) = self.session.lost_message() {
-            self.tell(ClientEvent::Unacknowledged { token: slot.token, message: slot.message });
+        while let Some((token, message)) = self.session.lost_message() {
+            self.tell(ClientEvent::Unacknowledged { token, message });
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) struct Dues {
     /// QoS 1 and 2 messages that came on this connection and are not finished, against our Receive Maximum.
     unfinished: u32,
     /// Those that came although there were as many unfinished as our Receive Maximum says.
-    tolerated: u64,
+    tolerated: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -131,9 +131,10 @@ impl<R: Role> Connection<R> {
     }
 
     /// Messages that were taken on this connection although the peer had as many unfinished as our Receive Maximum says
-    /// (MQTT-3.3.4-7, MQTT-3.3.4-9): 0 unless [`Config::receive_tolerance`](crate::Config::receive_tolerance) allows some.
+    /// (MQTT-3.3.4-7, MQTT-3.3.4-9): 0 unless [`Config::receive_tolerance`](crate::Config::receive_tolerance) allows some. It counts to
+    /// 4,294,967,295, and no further.
     pub fn tolerated_messages(&self) -> u64 {
-        self.dues.tolerated
+        self.dues.tolerated.into()
     }
 
     pub(crate) fn receive_publish(&mut self, publish: Publish) -> Result<(), ProtocolError> {
@@ -242,7 +243,7 @@ impl<R: Role> Connection<R> {
             return Err(self.broke(PacketType::Publish, "QoS", &rules::RECEIVE_MAXIMUM));
         }
         if self.dues.unfinished >= u32::from(self.own.receive_maximum) {
-            self.dues.tolerated += 1;
+            self.dues.tolerated = self.dues.tolerated.saturating_add(1);
         }
         self.dues.unfinished += 1;
         Ok(())

@@ -122,8 +122,6 @@ impl<R: Role> Connection<R> {
         }
         while self.session.outgoing.in_window() < self.window() && self.outbox_len() < self.config.outbox_limit.max(1) {
             let Some((packet_id, dup, message)) = self.session.outgoing.next_unsent() else { return };
-            // The payload is shared with the slot, which keeps it until it is acknowledged.
-            let message = message.clone();
             // It cannot fail: `give_up_unsendable` has left only what this connection allows.
             let _ = self.write_publish(&message, Some(packet_id), dup);
         }
@@ -150,9 +148,14 @@ impl<R: Role> Connection<R> {
     /// repetition. So the handshake goes on with PUBREL, and the id is free when PUBCOMP comes. All of this happens at once,
     /// because filling the outbox later must change nothing that a journal has to store first.
     fn give_up_unsendable(&mut self) {
+        let maximum = self.peer.maximum_packet_size as usize;
+        let takes_all = !R::IS_CLIENT || self.peer.maximum_qos == QoS::ExactlyOnce && self.peer.retain_available;
         let reason = |(packet_id, slot): (PacketId, &Slot)| {
-            let message = slot.message.as_ref()?;
-            let error = self.check_sendable(packet_id, message).err()?;
+            if takes_all && self.session.outgoing.is_plain(packet_id, slot, maximum.saturating_sub(AROUND)) {
+                return None;
+            }
+            let message = self.session.outgoing.message(packet_id)?;
+            let error = self.check_sendable(packet_id, &message).err()?;
             Some((packet_id, message.qos, give_up_reason(&error)))
         };
         let unsendable: Vec<(PacketId, QoS, ReasonCode)> = self.session.outgoing.iter().filter_map(reason).collect();
@@ -246,9 +249,11 @@ impl<R: Role> Connection<R> {
     }
 }
 
+/// Bytes of a PUBLISH beside its topic, properties and payload, at most, an alias included.
+const AROUND: usize = 32;
+
 /// What a PUBLISH of this message can take at most, an alias included.
 fn at_most(message: &Message) -> usize {
-    const AROUND: usize = 32;
     let Message { topic, payload, properties, .. } = message;
     topic.as_bytes().len() + properties.as_bytes().len() + payload.len() + AROUND
 }

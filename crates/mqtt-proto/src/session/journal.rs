@@ -168,7 +168,7 @@ impl Session {
         let begin = self.exists.then_some(Change::Cleared).into_iter();
         // All messages first, in the order of sending, and then the PUBRECs in theirs, give both lists their order back.
         let messages = self.outgoing.iter().map(|(packet_id, slot)| {
-            let message = slot.message.clone().unwrap_or_else(released_message);
+            let message = self.outgoing.message(packet_id).unwrap_or_else(released_message);
             Change::Published { packet_id, token: slot.token, message }
         });
         let released = self.outgoing.iter().filter(|(_, slot)| slot.state == Sent::AwaitComp);

@@ -12,8 +12,11 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
+use crate::seldom::SeldomQueue;
 use crate::session::Token;
-use crate::{Message, PacketId, QoS, ReasonCode};
+use crate::{Message, PacketId, Properties, QoS, ReasonCode, TopicName};
 
 /// What the peer owes us for one packet id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,8 +47,16 @@ pub(crate) struct Slot {
     prev: u16,
     next: u16,
     pub(crate) token: Token,
-    /// The message while it may have to be sent again.
-    pub(crate) message: Option<Message>,
+    kept: Option<Kept>,
+}
+
+/// A message while it may have to be sent again. Its QoS follows from the state, and its properties are in a table of their own:
+/// most messages have none, and a third of each slot would be theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kept {
+    topic: TopicName,
+    payload: Bytes,
+    retain: bool,
 }
 
 /// So many slots are kept for the next message, so that ids do not repeat at once.
@@ -60,6 +71,8 @@ struct List {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Outgoing {
     slots: Vec<Slot>,
+    /// Of the message in the slot with the same index; it ends with the last that has any.
+    properties: SeldomQueue<Properties>,
     free: List,
     unacked: List,
     released: List,
@@ -107,10 +120,10 @@ impl Outgoing {
     pub(crate) fn insert_message(&mut self, token: Token, message: Message) -> Option<PacketId> {
         let state = if message.qos == QoS::ExactlyOnce { State::AwaitRec } else { State::AwaitAck };
         let id = self.take_free(state, token)?;
+        self.keep(id, message);
         let slot = self.slot_mut(id.get());
         slot.sent = true;
         slot.dup = true;
-        slot.message = Some(message);
         self.in_window += 1;
         self.push(id.get(), |s| &mut s.unacked);
         Some(id)
@@ -131,7 +144,7 @@ impl Outgoing {
         slot.token = token;
         // It may have been sent before the process ended.
         slot.dup = true;
-        slot.message = Some(message);
+        self.keep(id, message);
         self.push(id.get(), |s| &mut s.unacked);
     }
 
@@ -149,7 +162,7 @@ impl Outgoing {
         self.unlink(id, |s| &mut s.unacked);
         let slot = self.slot_mut(id);
         slot.state = State::AwaitComp;
-        slot.message = None;
+        slot.kept = None;
         slot.rec_reason = reason;
         // It may be unsent on this connection if the peer answers what an earlier one sent; its PUBREL goes out now.
         if !slot.sent {
@@ -157,6 +170,7 @@ impl Outgoing {
             self.in_window += 1;
         }
         self.push(id, |s| &mut s.released);
+        self.forget_properties(id);
     }
 
     /// Ends whatever holds this id and frees it. `None` if it is free already.
@@ -182,6 +196,7 @@ impl Outgoing {
         }
         self.live -= 1;
         self.push(index, |s| &mut s.free);
+        self.forget_properties(index);
         Some(taken)
     }
 
@@ -208,6 +223,7 @@ impl Outgoing {
         if self.slots.capacity() > self.slots.len() {
             self.slots.shrink_to_fit();
         }
+        self.properties.shrink();
     }
 
     /// The ids whose PUBREL must be sent again, in order, each counted as sent.
@@ -225,20 +241,53 @@ impl Outgoing {
     }
 
     /// The first unsent message, counted as sent from now on: its id, whether it needs DUP, and the message.
-    pub(crate) fn next_unsent(&mut self) -> Option<(PacketId, bool, &Message)> {
+    pub(crate) fn next_unsent(&mut self) -> Option<(PacketId, bool, Message)> {
         let id = PacketId::new(self.unsent)?;
         let slot = self.slots.get_mut(usize::from(id.get()) - 1)?;
         self.unsent = slot.next;
         self.in_window += 1;
         slot.sent = true;
         let dup = core::mem::replace(&mut slot.dup, true);
-        slot.message.as_ref().map(|message| (id, dup, message))
+        self.message(id).map(|message| (id, dup, message))
     }
 
     /// Empties the table in the order in which messages would have been sent again: released ones, then unacked ones.
-    pub(crate) fn remove_first_message(&mut self) -> Option<Slot> {
+    pub(crate) fn remove_first_message(&mut self) -> Option<(Token, Option<Message>)> {
         let id = PacketId::new(self.released.head).or_else(|| PacketId::new(self.unacked.head))?;
-        self.remove(id)
+        let message = self.message(id);
+        self.remove(id).map(|slot| (slot.token, message))
+    }
+
+    /// The message that is kept under this id, sharing its bytes.
+    pub(crate) fn message(&self, id: PacketId) -> Option<Message> {
+        let index = usize::from(id.get()) - 1;
+        let slot = self.slots.get(index)?;
+        let Kept { topic, payload, retain } = slot.kept.clone()?;
+        let qos = if slot.state == State::AwaitRec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        let properties = self.properties.get(index).cloned().unwrap_or_default();
+        Some(Message { topic, payload, qos, retain, properties })
+    }
+
+    /// Whether the slot of this id has no message, or one without properties whose topic and payload take at most so many bytes.
+    pub(crate) fn is_plain(&self, id: PacketId, slot: &Slot, maximum: usize) -> bool {
+        let len = slot.kept.as_ref().map_or(0, |kept| kept.topic.as_bytes().len() + kept.payload.len());
+        len <= maximum && self.properties.get(usize::from(id.get()) - 1).is_none_or(Properties::is_none)
+    }
+
+    fn keep(&mut self, id: PacketId, message: Message) {
+        let Message { topic, payload, retain, properties, .. } = message;
+        self.slot_mut(id.get()).kept = Some(Kept { topic, payload, retain });
+        if !properties.is_none() {
+            self.properties.put(usize::from(id.get()) - 1, properties);
+        }
+    }
+
+    fn forget_properties(&mut self, id: u16) {
+        let Some(properties) = self.properties.get_mut(usize::from(id) - 1) else { return };
+        *properties = Properties::default();
+        while self.properties.back().is_some_and(Properties::is_none) {
+            self.properties.pop_back();
+        }
     }
 
     /// Messages in the order of sending, released ones first.
@@ -250,9 +299,7 @@ impl Outgoing {
 
     /// Takes the properties off all messages: they will be sent in a version that has none.
     pub(crate) fn leave_properties_out(&mut self) {
-        for message in self.slots.iter_mut().filter_map(|slot| slot.message.as_mut()) {
-            message.properties = Default::default();
-        }
+        self.properties = SeldomQueue::default();
     }
 
     fn slot(&self, id: u16) -> &Slot {
@@ -318,6 +365,6 @@ impl Slot {
         prev: 0,
         next: 0,
         token: Token(0),
-        message: None,
+        kept: None,
     };
 }

@@ -73,7 +73,7 @@ impl Kept {
         let before = self.queued.first_key_value().and_then(|(id, _)| id.checked_sub(in_flight.len() as u64 + 1));
         let in_flight = (before.unwrap_or(newest) + 1..).zip(in_flight);
         let in_flight =
-            in_flight.filter_map(|(id, (token, message))| Some(found(id, *self.names.get(&token)?, message)));
+            in_flight.filter_map(|(id, (token, message))| Some(found(id, *self.names.get(&token)?, message.as_ref())));
         in_flight.chain(queued).collect()
     }
 

@@ -1,0 +1,57 @@
+//! What many clients of one process have alike, kept once.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use mqtt_proto::Config;
+
+use crate::Options;
+
+/// The options that clients were last made with, without what is each one's own.
+pub(crate) static OPTIONS: Alike<Options> = Alike::new();
+
+/// What follows from them for a connection.
+pub(crate) static CONFIGS: Alike<Config> = Alike::new();
+
+/// The last few values that are in use. It makes no difference to anybody but in memory.
+pub(crate) struct Alike<T>(Mutex<Vec<Weak<T>>>);
+
+impl<T: PartialEq> Alike<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// The value, shared with those who have the same.
+    pub(crate) fn share(&self, value: T) -> Arc<T> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.iter().filter_map(Weak::upgrade).find(|same| **same == value) {
+            return same;
+        }
+        known.retain(|other| other.strong_count() > 0);
+        if known.len() >= KINDS {
+            known.remove(0);
+        }
+        let value = Arc::new(value);
+        known.push(Arc::downgrade(&value));
+        value
+    }
+}
+
+/// Kinds of clients that a process is expected to have. Those beyond it keep their own.
+const KINDS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_shared_while_somebody_has_them() {
+        let alike = Alike::new();
+        let first = alike.share(1);
+        assert!(Arc::ptr_eq(&first, &alike.share(1)) && !Arc::ptr_eq(&first, &alike.share(2)));
+        drop(first);
+        let others: Vec<_> = (2..100).map(|value| alike.share(value)).collect();
+        assert!(others.iter().map(|value| **value).eq(2..100));
+        assert!(alike.0.lock().unwrap().len() <= KINDS);
+        assert!(Arc::ptr_eq(&others[97], &alike.share(99)));
+    }
+}
