@@ -109,7 +109,13 @@ impl Runner {
                 let Some(turn) = self.again.pop_front() else { break };
                 self.take_turn(now, turn);
             }
-            let is_wished = events.iter().filter(|event| !self.handle(now, event)).count() > 0;
+            let mut is_wished = false;
+            for event in &events {
+                match event.token() {
+                    INBOX => is_wished = true,
+                    token => self.handle(now, token, event),
+                }
+            }
             let fulfilled = if is_wished { self.fulfil(now) } else { 0 };
             self.handle_time(now);
             self.flush(now);
@@ -146,12 +152,8 @@ impl Runner {
         self.guests.iter().all(|guests| guests.count == 0)
     }
 
-    /// Does what a poll has told. False if it is that somebody wishes for something.
-    fn handle(&mut self, now: Instant, event: &Event) -> bool {
-        let token = event.token();
-        if token == INBOX {
-            return false;
-        }
+    /// Does what a poll has told of a socket.
+    fn handle(&mut self, now: Instant, token: Token, event: &Event) {
         if let Some(door) = token.0.checked_sub(FIRST_DOOR) {
             self.accept(now, door);
         } else if let Some(key) = Lingering::key(token) {
@@ -167,7 +169,6 @@ impl Runner {
                 self.read(now, token.0);
             }
         }
-        true
     }
 
     fn take_turn(&mut self, now: Instant, turn: Turn) {
