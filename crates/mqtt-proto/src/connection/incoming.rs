@@ -22,7 +22,6 @@ use alloc::collections::VecDeque;
 
 use crate::session::incoming::{Entry, State};
 use crate::session::{Ack, AckKey, Session};
-use crate::write;
 use crate::{
     AckPacket, Instant, Message, PacketId, PacketType, ProtocolError, Publish, QoS, ReasonCode, Text, Version,
 };
@@ -335,15 +334,14 @@ impl<R: Role> Connection<R> {
     /// PUBACK, PUBREC, PUBREL or PUBCOMP. A peer whose Maximum Packet Size is below four bytes can have none.
     pub(crate) fn send_answer(&mut self, packet_type: PacketType, packet: AckPacket) {
         let is_plain = packet.reason == ReasonCode::SUCCESS && packet.properties.is_empty();
-        let packet = TypedAck(packet_type, packet);
         if is_plain && self.peer.maximum_packet_size >= PLAIN_ACK_LEN {
             // There is nothing to leave out.
-            if write::encode(&packet, self.version, self.outbox.small()).is_ok() {
+            if packet.encode(packet_type, self.version, self.outbox.small()).is_ok() {
                 self.packet_sent();
             }
             return;
         }
-        let _ = self.send_control(packet);
+        let _ = self.send_control(TypedAck(packet_type, packet));
     }
 }
 

@@ -210,12 +210,18 @@ impl<'a, B: Storage> PublishParts<'a, B> {
     #[inline(always)]
     pub(crate) fn encode_header(self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         let is_written = match (version, self.packet_id) {
-            (Version::V5, Some(_)) => self.encode_short::<3>(out),
-            (Version::V5, None) => self.encode_short::<1>(out),
-            (Version::V31 | Version::V311, Some(_)) => self.encode_short::<2>(out),
-            (Version::V31 | Version::V311, None) => self.encode_short::<0>(out),
+            (Version::V5, Some(_)) => self.encode_apart::<3>(out),
+            (Version::V5, None) => self.encode_apart::<1>(out),
+            (Version::V31 | Version::V311, Some(_)) => self.encode_apart::<2>(out),
+            (Version::V31 | Version::V311, None) => self.encode_apart::<0>(out),
         };
         if is_written { Ok(()) } else { self.encode_any(version, out) }
+    }
+
+    // Within what sends a message, the compiler would not inline what this calls.
+    #[inline(never)]
+    fn encode_apart<const END: usize>(&self, out: &mut BytesMut) -> bool {
+        self.encode_short::<END>(out)
     }
 
     /// All but the payload of a packet without properties and of less than 130 bytes: nothing of any other, and of one that
