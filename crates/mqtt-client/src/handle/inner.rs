@@ -446,7 +446,7 @@ impl Inner {
         let is_more = demand.exceeds(&self.seen);
         self.seen = demand;
         let [latest, other] = &mut self.sleepers;
-        let is_kept = |sleeper: &Option<Waker>| sleeper.as_ref().is_some_and(|kept| kept.will_wake(waker));
+        let is_kept = |sleeper: &Option<Waker>| sleeper.as_ref().is_some_and(|kept| wakes_the_same(kept, waker));
         if !is_kept(latest) {
             core::mem::swap(latest, other);
             if !is_kept(latest) {
@@ -463,4 +463,11 @@ impl Inner {
             self.wakers.extend(sleeper.take());
         }
     }
+}
+
+/// Whether both wake the same task. A waker and its clone may be told apart by `will_wake`, which compares the addresses of
+/// tables that a compiler may have put into a program twice; a task that took its own clone for another one's would wake itself
+/// for ever.
+fn wakes_the_same(kept: &Waker, waker: &Waker) -> bool {
+    kept.will_wake(waker) || (!kept.data().is_null() && kept.data() == waker.data())
 }

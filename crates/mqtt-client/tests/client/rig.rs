@@ -17,6 +17,8 @@ pub(crate) struct Rig {
     pub(crate) seen: Vec<ServerEvent>,
     /// What the driver has read and the client has not taken.
     input: BytesMut,
+    /// Whom [`look`](Rig::look) is for: of the wakers that do nothing, a driver may take each for another.
+    looker: Arc<Alarm>,
 }
 
 impl Rig {
@@ -41,6 +43,7 @@ impl Rig {
             server: Connection::listen(Instant::ZERO, Config::default()),
             seen: Vec::new(),
             input: BytesMut::new(),
+            looker: Arc::new(Alarm::default()),
         };
         rig.dial();
         rig
@@ -141,7 +144,7 @@ impl Rig {
 
     /// A turn of a driver that does not sleep.
     pub(crate) fn look(&self) -> Turn {
-        self.driver.turn(Waker::noop())
+        self.looker.turn(&self.driver)
     }
 
     pub(crate) fn wants_input(&self) -> bool {
