@@ -5,6 +5,7 @@
 //! compiler, which is therefore the one that `rust-version` names, and a little on the C library. Processor time is compared
 //! within one run alone: rounds take turns, and the median counts.
 
+mod aims;
 mod budgets;
 mod compare;
 mod measure;
@@ -21,8 +22,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         Some((part, [name])) if part == "save" => compare::save(name),
         Some((part, [name, scenarios @ ..])) if part == "compare" => compare::compare(name, scenarios),
         Some((part, areas)) if part == "table" => table::run(areas),
+        Some((part, [])) if part == "document" => table::rewrite(),
         _ => Err("usage: cargo xtask bench gate [PREFIX...] | budgets | save NAME | compare NAME [SCENARIO...] | \
-             table [codec] [rows] [client] [broker]"
+             table [codec] [rows] [client] [broker] [--rounds N] | document"
             .into()),
     }
 }

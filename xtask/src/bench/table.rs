@@ -5,13 +5,17 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::aims::Aims;
 use super::measure::{Cost, Programs};
 use super::results::{self, Figure, medians};
 use super::{compare, rivals};
 use crate::shell::{command, output, root};
 
-/// Measures these areas, or all, and writes the document. What is not measured now stays as it was.
-pub(super) fn run(areas: &[String]) -> Result<(), String> {
+/// Measures these areas, or all, and writes the document. What is not measured now stays as it was. The rounds of clients and
+/// of brokers may follow: `--rounds N`.
+pub(super) fn run(arguments: &[String]) -> Result<(), String> {
+    let first_option = arguments.iter().position(|argument| argument.starts_with('-')).unwrap_or(arguments.len());
+    let (areas, options) = arguments.split_at(first_option);
     let known = ["codec", "rows", "client", "broker"];
     if let Some(unknown) = areas.iter().find(|area| !known.contains(&area.as_str())) {
         return Err(format!("{unknown} is none of {}", known.join(", ")));
@@ -28,7 +32,7 @@ pub(super) fn run(areas: &[String]) -> Result<(), String> {
                 let programs = Programs::ours()?;
                 (compare::rows(&programs)?, programs.compiler.clone())
             }
-            _ => (rivals::measure(&rivals::build()?, area, &[])?, compiler()?),
+            _ => (rivals::measure(&rivals::build()?, area, options)?, compiler()?),
         };
         if measured.is_empty() {
             println!("{area}: nothing was measured");
@@ -36,10 +40,20 @@ pub(super) fn run(areas: &[String]) -> Result<(), String> {
         }
         figures.retain(|figure| figure.area != area);
         figures.extend(medians(&measured));
-        conditions.insert(area.to_owned(), format!("{}; {how}", here()?));
+        let options = if ["client", "broker"].contains(&area) { options.join(" ") } else { String::new() };
+        conditions.insert(area.to_owned(), format!("{}; {how} {options}", here()?).trim_end().to_owned());
         results::write(&results_path(), &figures)?;
     }
-    fs::write(figures_document(), document(&figures, &conditions)?)
+    write_document(&figures, &conditions)
+}
+
+/// Writes the document from what has been measured: aims or notes have changed.
+pub(super) fn rewrite() -> Result<(), String> {
+    write_document(&results::read(&results_path())?, &read_conditions(&figures_document())?)
+}
+
+fn write_document(figures: &[Figure], conditions: &BTreeMap<String, String>) -> Result<(), String> {
+    fs::write(figures_document(), document(figures, conditions)?)
         .map_err(|error| format!("cannot write {}: {error}", figures_document().display()))
 }
 
@@ -57,6 +71,8 @@ fn codec() -> Result<(Vec<Figure>, String), String> {
 
 fn document(figures: &[Figure], conditions: &BTreeMap<String, String>) -> Result<String, String> {
     let mut text = String::from(HEAD);
+    text.push_str(STANDING);
+    Aims::read()?.write(&mut text, figures);
     let notes = root().join("benches/rivals/notes.md");
     let sections = [
         ("codec", "decode/", "Decoding", "instructions", "instructions per packet (allocations, where there are any)"),
@@ -77,9 +93,25 @@ fn document(figures: &[Figure], conditions: &BTreeMap<String, String>) -> Result
         ),
         ("client", "latency", "Latency of one at a time", "p50_ns", "ns until the acknowledgement, median"),
         ("client", "latency", "Latency of one at a time, tail", "p99_ns", "ns until the acknowledgement, 99 of 100"),
+        (
+            "client",
+            "latency",
+            "Latency of one at a time, worst",
+            "p999_ns",
+            "ns until the acknowledgement, 999 of 1,000",
+        ),
+        ("client", "", "Clients, memory", "rss_bytes", "resident bytes per idle connection, all in one process"),
         ("broker", "", "Brokers", "cpu_ns", "processor time in ns per delivered message"),
         ("broker", "", "Brokers, latency", "p50_ns", "ns, median"),
+        ("broker", "", "Brokers, latency, tail", "p99_ns", "ns, 99 of 100"),
         ("broker", "", "Brokers, memory", "rss_bytes", "resident bytes per idle connection"),
+        (
+            "broker",
+            "",
+            "Brokers, memory with a subscription each",
+            "rss_bytes_subscribed",
+            "resident bytes per idle connection with one subscription of its own",
+        ),
     ];
     for (area, prefix, title, metric, unit) in sections {
         let of_it = |figure: &&Figure| figure.area == area && figure.row.starts_with(prefix);
@@ -142,6 +174,14 @@ fn pivot(text: &mut String, figures: &[&Figure], metric: &str, prefix: &str) {
     }
 }
 
+pub(super) fn is_ours(who: &str) -> bool {
+    rank(who) == 1
+}
+
+pub(super) fn is_rival(who: &str) -> bool {
+    rank(who) == 2
+}
+
 /// The floor, then ours, then rivals.
 fn rank(who: &str) -> u8 {
     match who {
@@ -152,7 +192,7 @@ fn rank(who: &str) -> u8 {
 }
 
 /// 12,345.
-fn grouped(value: f64) -> String {
+pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -165,7 +205,7 @@ fn grouped(value: f64) -> String {
 }
 
 /// 0.18, 2.
-fn shortened(value: f64) -> String {
+pub(super) fn shortened(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -200,9 +240,16 @@ fn figures_document() -> PathBuf {
     root().join("docs/generated/performance.md")
 }
 
-fn results_path() -> PathBuf {
+pub(super) fn results_path() -> PathBuf {
     root().join("docs/generated/performance.jsonl")
 }
+
+const STANDING: &str = "
+## Where we stand
+
+Each figure of ours with the best rival's, and the aim of `benches/aims.toml`: a value, or a part of the best rival's figure in the same run.
+
+";
 
 /// What the conditions of an area follow.
 const CONDITIONS: &str = "Measured as ";

@@ -9,7 +9,7 @@
 mod serve;
 mod source;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
             }
             Ok(Greeting::Connect(connect)) if connect.client_id.starts_with("idle") => {
                 // Those of a process that has ended are in the way of the next one's: they go together.
-                if idle.first().is_some_and(is_closed) {
+                if idle.first_mut().is_some_and(is_closed) {
                     idle.clear();
                 }
                 stream.set_nonblocking(true)?;
@@ -65,7 +65,13 @@ fn answer(stream: &mut TcpStream, seen: &Mutex<Seen>) -> io::Result<()> {
     stream.write_all(format!("{zero} {one} {two} {wrong}\n").as_bytes())
 }
 
-/// Whether an idle client has gone. (One that said something has not.)
-fn is_closed(stream: &TcpStream) -> bool {
-    !matches!(stream.peek(&mut [0]), Ok(1) | Err(_)) || stream.take_error().is_ok_and(|error| error.is_some())
+/// Whether an idle client has gone, with or without a DISCONNECT before.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    loop {
+        match stream.read(&mut [0; 16]) {
+            Ok(1..) => {}
+            Ok(0) => return true,
+            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
 }

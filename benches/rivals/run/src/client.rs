@@ -45,9 +45,10 @@ const ROWS: [(&str, &str, &str, &str); 13] = [
 const METRICS: [&str; 5] = ["cpu_ns", "p50_ns", "p99_ns", "p999_ns", "rss_bytes"];
 
 pub(crate) fn run(selection: &Selection) {
-    let mut peer = Process::start(Command::new(selection.folder.join("peer")).stdout(Stdio::piped()));
+    let mut peer = Process::start(Command::new(selection.folder.join("peer")).arg("0.0.0.0:0").stdout(Stdio::piped()));
     let mut address = String::new();
     BufReader::new(peer.stdout()).read_line(&mut address).expect("the peer says its address");
+    let (_, port) = address.trim().rsplit_once(':').expect("an address has a port");
     let mut programs: Vec<_> = PROGRAMS.into_iter().filter(|(name, _)| selection.has_who(name)).collect();
     programs.retain(|(name, _)| {
         let is_built = selection.folder.join(format!("client-{name}")).exists();
@@ -66,7 +67,9 @@ pub(crate) fn run(selection: &Selection) {
             for turn in 0..programs.len() {
                 let (name, package) = programs[(round + turn) % programs.len()];
                 let mut command = Command::new(selection.folder.join(format!("client-{name}")));
-                command.args([scenario, address.trim(), count, size]);
+                // The ports of the thousands of connections of the program before are still taken: towards its address.
+                let address = format!("127.0.{}.{}:{port}", 1 + round, 1 + turn);
+                command.args([scenario, &address, count, size]);
                 let is_counting = round == selection.rounds;
                 if is_counting {
                     command.env("COUNT_ALLOCATIONS", "1");
