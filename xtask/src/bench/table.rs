@@ -91,6 +91,13 @@ fn document(figures: &[Figure], conditions: &BTreeMap<String, String>) -> Result
             "cpu_ns",
             "processor time in ns per message, user and system (allocations)",
         ),
+        (
+            "client",
+            "",
+            "Clients over loopback, waiting",
+            "switches",
+            "how often a thread stops to wait, per message: voluntary context switches",
+        ),
         ("client", "latency", "Latency of one at a time", "p50_ns", "ns until the acknowledgement, median"),
         ("client", "latency", "Latency of one at a time, tail", "p99_ns", "ns until the acknowledgement, 99 of 100"),
         (

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::{Job, allocator};
 
@@ -13,13 +14,14 @@ pub struct Meter {
     wall: Instant,
     cpu: Duration,
     allocations: u64,
+    switches: i64,
 }
 
 impl Meter {
     /// Sets the first mark.
     #[must_use]
     pub fn start() -> Self {
-        Self { wall: Instant::now(), allocations: allocator::count(), cpu: cpu() }
+        Self { wall: Instant::now(), allocations: allocator::count(), switches: switches(), cpu: cpu() }
     }
 
     /// Sets the second mark and prints the line of results, per message (connection, ...).
@@ -34,10 +36,13 @@ impl Meter {
         report(who, job, &format!("{line},{}", latencies.line()));
     }
 
-    fn line(&self, messages: u64) -> String {
+    /// What was measured since, per message.
+    #[must_use]
+    pub fn line(&self, messages: u64) -> String {
         let per_message = |nanos: Duration| nanos.as_nanos() as f64 / messages as f64;
         let mut line = format!("\"cpu_ns\":{:.1},", per_message(cpu() - self.cpu));
         line += &format!("\"wall_ns\":{:.1}", per_message(self.wall.elapsed()));
+        line += &format!(",\"switches\":{:.4}", (switches() - self.switches) as f64 / messages as f64);
         // A program without the counting allocator has counted nothing, not even the arguments.
         if allocator::is_counting() && allocator::count() > 0 {
             let allocations = (allocator::count() - self.allocations) as f64 / messages as f64;
@@ -96,8 +101,12 @@ fn report(who: &str, job: &Job, measured: &str) {
 }
 
 fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.try_into().expect("it ran forwards"), time.tv_nsec.try_into().expect("below a second"))
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every Linux has it").into()
+}
+
+/// How often a thread of this process has given its processor up to wait.
+fn switches() -> i64 {
+    getrusage(UsageWho::RUSAGE_SELF).expect("it is asked rightly").voluntary_context_switches()
 }
 
 fn resident() -> u64 {

@@ -42,7 +42,7 @@ const ROWS: [(&str, &str, &str, &str); 13] = [
 ];
 
 /// What is taken from a line of results, and how it is called.
-const METRICS: [&str; 5] = ["cpu_ns", "p50_ns", "p99_ns", "p999_ns", "rss_bytes"];
+const METRICS: [&str; 6] = ["cpu_ns", "switches", "p50_ns", "p99_ns", "p999_ns", "rss_bytes"];
 
 pub(crate) fn run(selection: &Selection) {
     let mut peer = Process::start(Command::new(selection.folder.join("peer")).arg("0.0.0.0:0").stdout(Stdio::piped()));

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Instant;
 
 use harness::{Counting, Frames, Job, Latencies, Memory, Meter, TOPIC, Task, is_right, publish_frame, verify_sink};
@@ -13,6 +14,10 @@ static ALLOCATOR: Counting = Counting;
 const WHO: &str = "floor";
 
 fn main() {
+    if let [_, name, count] = std::env::args().collect::<Vec<_>>().as_slice() {
+        assert_eq!(name, "handover", "the only scenario without a peer");
+        return handover(count.parse().expect("a count"));
+    }
     let job = Job::from_args();
     match job.task {
         Task::Publish(0) => publish_qos0(&job),
@@ -171,3 +176,20 @@ fn latency(job: &Job) {
 
 /// Bytes in one write.
 const BLOCK: usize = 64 << 10;
+
+/// `client-floor handover COUNT`: what it costs when one thread hands its turn to another and waits for it to come back.
+fn handover(count: u32) {
+    let this = thread::current();
+    let other = thread::spawn(move || {
+        for _ in 0..count {
+            thread::park();
+            this.unpark();
+        }
+    });
+    let meter = Meter::start();
+    for _ in 0..count {
+        other.thread().unpark();
+        thread::park();
+    }
+    println!("{}", meter.line(2 * u64::from(count)));
+}

@@ -1,11 +1,20 @@
-//! Scenarios on mqtt-async-std: application and driver are tasks beside each other, in async-std's threads.
+//! Scenarios on mqtt-async-std: application and driver are tasks beside each other, in an executor of one thread, which
+//! async-std itself has not.
 
+use async_executor::LocalExecutor;
 use harness::{Counting, Job};
+use mqtt_async_std::{Error, Handle, Options, dial, drive, new};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    let run = ours::run("ours/async-std", Job::from_args(), mqtt_async_std::connect);
-    async_std::task::block_on(async_std::task::spawn(run));
+    let executor: &LocalExecutor<'static> = Box::leak(Box::default());
+    let connect = async |options: Options| -> Result<Handle, Error> {
+        let (handle, driver) = new(options)?;
+        executor.spawn(drive(driver, dial)).detach();
+        handle.connected().await?;
+        Ok(handle)
+    };
+    async_std::task::block_on(executor.run(executor.spawn(ours::run("ours/async-std", Job::from_args(), connect))));
 }

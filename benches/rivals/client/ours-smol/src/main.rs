@@ -1,10 +1,19 @@
-//! Scenarios on mqtt-smol: application and driver are tasks beside each other, in the thread of smol's executor.
+//! Scenarios on mqtt-smol: application and driver are tasks beside each other, in an executor of one thread.
 
 use harness::{Counting, Job};
+use mqtt_smol::{Error, Handle, Options, dial, drive, new};
+use smol::LocalExecutor;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    smol::block_on(smol::spawn(ours::run("ours/smol", Job::from_args(), mqtt_smol::connect)));
+    let executor: &LocalExecutor<'static> = Box::leak(Box::default());
+    let connect = async |options: Options| -> Result<Handle, Error> {
+        let (handle, driver) = new(options)?;
+        executor.spawn(drive(driver, dial)).detach();
+        handle.connected().await?;
+        Ok(handle)
+    };
+    smol::block_on(executor.run(executor.spawn(ours::run("ours/smol", Job::from_args(), connect))));
 }
