@@ -1,15 +1,15 @@
-//! Decoding: from a slice that the packet borrows from, and from a buffer that all packets of one read share.
+//! Decoding: from a slice that the packet borrows from, from a buffer that all packets of one read share, and CONNECT alone.
 
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
-use mqtt_proto::{FixedHeader, Packet, Storage, Version};
+use mqtt_proto::{Connect, FixedHeader, Packet, Storage, Version};
 
 use crate::{BATCH, Row, samples, samples::Sample};
 
 pub(crate) fn rows() -> Vec<Row> {
     let samples = samples::all().into_iter().filter(|sample| sample.name != "publish-311-qos0-64");
-    samples.flat_map(|sample| [borrowed(&sample), shared(&sample)]).chain(mixed()).collect()
+    samples.flat_map(|sample| [borrowed(&sample), shared(&sample)]).chain(mixed()).chain(alone()).collect()
 }
 
 fn borrowed(sample: &Sample) -> Row {
@@ -22,6 +22,16 @@ fn shared(sample: &Sample) -> Row {
     let (version, frame) = (sample.version, sample.frame());
     let input = Bytes::from(frame.repeat(BATCH as usize));
     Row::new(format!("decode/{}/shared", sample.name), move |n| decode_shared(version, &input, n))
+}
+
+/// CONNECT by those who expect nothing else.
+fn alone() -> impl Iterator<Item = Row> {
+    ["connect-311", "connect-5-properties"].into_iter().map(|name| {
+        let frame = samples::named(name).frame();
+        Row::new(format!("decode/{name}/alone"), move |n| {
+            (0..n).map(|_| u64::from(black_box(&Connect::<&[u8]>::decode(black_box(&frame))).is_ok())).sum()
+        })
+    })
 }
 
 /// What a client sees that publishes and receives: of 64 packets 24 messages of QoS 0, 16 of QoS 1, 16 acknowledgements, and

@@ -12,6 +12,8 @@ pub(crate) const FRAME: Rule =
     Rule::malformed("not as many bytes as the Remaining Length says", "MQTT-4.8.0-1", "U5-2.1.4");
 pub(crate) const PACKET_TYPE: Rule =
     Rule::malformed("no packet of this version has this type", "U311-2.2.1", "U5-2.1.2");
+pub(crate) const FIRST_IS_CONNECT: Rule =
+    Rule::protocol("the first packet from a client must be CONNECT", "MQTT-3.1.0-1", "MQTT-3.1.0-1");
 
 pub(crate) const VARINT_LONG: Rule = Rule::malformed("an integer of more than four bytes", "U311-2.2.3", "U5-1.5.5");
 pub(crate) const VARINT_PADDED: Rule =

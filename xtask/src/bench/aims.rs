@@ -30,6 +30,7 @@ struct Standing<'a> {
     best: Option<&'a Figure>,
     aim: String,
     is_met: bool,
+    is_judged: bool,
     why: Option<&'a str>,
 }
 
@@ -90,17 +91,19 @@ impl Aims {
             return None;
         }
         let best = best(figures, ours);
+        let is_judged = is_judged(ours, figures);
         let key = [&ours.area, &ours.row, &ours.who, &ours.metric].map(Clone::clone);
         let Some((aim, why)) = self.0.get(&key) else {
             // Who is not ahead of a rival owes a reason, aim or not.
             let is_met = ours.value <= best?.value;
             // Nothing cannot be undercut.
             let is_nothing = ours.value < NOTHING;
-            return (is_judged(ours) && !is_nothing).then(|| Standing {
+            return (is_judged && !is_nothing).then(|| Standing {
                 ours,
                 best,
                 aim: "ahead".to_owned(),
                 is_met,
+                is_judged,
                 why: None,
             });
         };
@@ -112,7 +115,8 @@ impl Aims {
                 (other.map(|other| ratio * other.value), format!("{ratio:.2} of {whom}"))
             }
         };
-        Some(Standing { ours, best, aim, is_met: most.is_none_or(|most| ours.value <= most), why: why.as_deref() })
+        let is_met = most.is_none_or(|most| ours.value <= most);
+        Some(Standing { ours, best, aim, is_met, is_judged, why: why.as_deref() })
     }
 }
 
@@ -129,15 +133,20 @@ impl Standing<'_> {
     fn verdict(&self) -> &'static str {
         match self.best {
             _ if self.is_met => MET,
-            Some(best) if self.ours.value > best.value && is_judged(self.ours) => "**behind**",
+            Some(best) if self.ours.value > best.value && self.is_judged => "**behind**",
             _ => "aim missed",
         }
     }
 }
 
 /// The aims are for the best of what we have: a row's other ways are compared among themselves.
-fn is_judged(ours: &Figure) -> bool {
-    !["ours/std", "ours/smol", "ours/async-std", "ours, shared"].contains(&&*ours.who)
+fn is_judged(ours: &Figure, figures: &[Figure]) -> bool {
+    let is_alone = || figures.iter().any(|other| is_same(other, ours) && other.who == "ours, alone");
+    match &*ours.who {
+        "ours/std" | "ours/smol" | "ours/async-std" | "ours, shared" => false,
+        "ours, borrowed" => !is_alone(),
+        _ => true,
+    }
 }
 
 fn parse_one(aim: &Value) -> Result<(String, String, Aim, Option<String>), String> {

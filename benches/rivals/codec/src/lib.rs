@@ -42,7 +42,7 @@ fn ours() -> Vec<Row> {
     for row in &mut rows {
         let (name, way) = row.name.rsplit_once('/').expect("decode/SAMPLE/WAY or encode/SAMPLE");
         row.name = match way {
-            "borrowed" | "shared" => format!("{name}@ours, {way}"),
+            "borrowed" | "shared" | "alone" => format!("{name}@ours, {way}"),
             _ => format!("{}@ours", row.name),
         };
     }

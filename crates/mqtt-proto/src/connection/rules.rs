@@ -29,7 +29,7 @@ pub(crate) fn may_come(from_client: bool, phase: Phase, packet: PacketType) -> b
 /// The rule that a packet at the wrong time breaks.
 pub(crate) fn out_of_turn(from_client: bool, phase: Phase, packet: PacketType) -> &'static Rule {
     match (from_client, phase, packet) {
-        (true, Phase::AwaitConnect, _) => &FIRST_IS_CONNECT,
+        (true, Phase::AwaitConnect, _) => &crate::rules::FIRST_IS_CONNECT,
         (true, _, PacketType::Connect) => &SECOND_CONNECT,
         (true, Phase::AwaitAccept, _) => &ONLY_AUTH_BEFORE_CONNACK,
         (false, Phase::AwaitConnAck, _) => &CONNACK_FIRST,
@@ -38,8 +38,6 @@ pub(crate) fn out_of_turn(from_client: bool, phase: Phase, packet: PacketType) -
     }
 }
 
-pub(crate) static FIRST_IS_CONNECT: Rule =
-    Rule::protocol("the first packet from a client must be CONNECT", "MQTT-3.1.0-1", "MQTT-3.1.0-1");
 pub(crate) static SECOND_CONNECT: Rule = Rule::protocol("a connection has one CONNECT", "MQTT-3.1.0-2", "MQTT-3.1.0-2");
 pub(crate) static ONLY_AUTH_BEFORE_CONNACK: Rule =
     Rule::protocol("during authentication a client sends only AUTH and DISCONNECT", "MQTT-3.1.4-5", "MQTT-3.1.2-30");

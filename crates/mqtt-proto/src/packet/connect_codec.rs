@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::{CONNECT, check_flags as check_first_byte};
 use crate::{
     Connect, EncodeError, Message, PacketType, Properties, ProtocolError, QoS, ReasonCode, Rule, Storage, TopicName,
     Version, Will, frame,
@@ -12,9 +13,41 @@ use crate::{
 };
 
 impl<B: Storage> Connect<B> {
+    /// Reads a CONNECT, whole, with its fixed header, as [`Packet::decode`](crate::Packet::decode) does, but allocates nothing:
+    /// for whoever expects no other packet, such as a proxy that wants to know where a client belongs.
+    ///
+    /// ```
+    /// use mqtt_proto::Connect;
+    ///
+    /// let connect = Connect::<&[u8]>::decode(b"\x10\x0E\x00\x04MQTT\x04\x02\x00\x3C\x00\x02me")?;
+    /// assert_eq!(connect.client_id, "me");
+    /// # Ok::<(), mqtt_proto::ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is another packet, or breaks a rule of the version that it names.
+    pub fn decode(frame: B) -> Result<Self, ProtocolError> {
+        let version = Version::V5;
+        if let [CONNECT, ..] = frame.as_ref() {
+            return Self::read(version, &frame);
+        }
+        let (header, body) = frame::split(version, frame.as_ref())?;
+        let reader = Reader::new(&frame, body, header.packet_type(), version);
+        if header.packet_type() == PacketType::Connect {
+            check_first_byte(&reader, header)?;
+        }
+        Err(reader.fail_at(0, "packet type", &rules::FIRST_IS_CONNECT))
+    }
+
     /// Reads a packet of which the first byte is right. `version` is what errors are told in until it says its own.
     #[inline(never)]
-    pub(super) fn decode(version: Version, frame: &B) -> Result<Box<Self>, ProtocolError> {
+    pub(super) fn decode_boxed(version: Version, frame: &B) -> Result<Box<Self>, ProtocolError> {
+        Ok(Box::new(Self::read(version, frame)?))
+    }
+
+    #[inline(always)]
+    fn read(version: Version, frame: &B) -> Result<Self, ProtocolError> {
         let (_, body) = frame::split(version, frame.as_ref())?;
         let mut reader = Reader::new(frame, body, PacketType::Connect, version);
         let (version, bridge) = decode_version(&mut reader)?;
@@ -37,7 +70,7 @@ impl<B: Storage> Connect<B> {
         };
         reader.finish(&rules::TRAILING)?;
         let clean_start = flags & CLEAN_START != 0;
-        Ok(Box::new(Self { version, bridge, clean_start, keep_alive, client_id, will, username, password, properties }))
+        Ok(Self { version, bridge, clean_start, keep_alive, client_id, will, username, password, properties })
     }
 
     /// What the types leave open.

@@ -105,7 +105,7 @@ impl<B: Storage> Packet<B> {
     fn decode_other(version: Version, frame: B) -> Result<Self, ProtocolError> {
         // MQTT-2.2.2-2
         if let [CONNECT, ..] = frame.as_ref() {
-            return Ok(Self::Connect(Connect::decode(version, &frame)?));
+            return Ok(Self::Connect(Connect::decode_boxed(version, &frame)?));
         }
         let (header, body) = frame::split(version, frame.as_ref())?;
         let packet = header.packet_type();

@@ -265,3 +265,14 @@ fn every_property_of_connect_reads_back_as_it_was_set() {
     assert_eq!(properties.authentication_data(), Some(&b"data"[..]));
     assert_eq!(properties.user_properties().collect::<Vec<_>>(), [("k", "v")]);
 }
+
+// MQTT-3.1.0-1: `decode` of these tests compares the two ways of reading one.
+#[test]
+fn what_is_no_connect_is_refused_where_a_connect_is_expected() {
+    let error = Connect::decode(&hex("C0 00")[..]).unwrap_err();
+    assert_eq!((error.field(), error.statement()), ("packet type", "MQTT-3.1.0-1"));
+    let error = Connect::decode(&hex("11 0E 0004 'MQTT' 04 02 003C 0002 'me'")[..]).unwrap_err();
+    assert_eq!((error.field(), error.statement()), ("flags", "MQTT-2.1.3-1"));
+    assert!(Connect::decode(&hex("10 0E 0004 'MQTT'")[..]).is_err());
+    assert!(Connect::decode(&[][..]).is_err());
+}
