@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod checks;
+mod cpu_time;
 pub mod model;
 pub mod pair;
 #[cfg(feature = "parity")]
 pub mod parity;
 
+pub use cpu_time::cpu_time;
 pub use pair::Pair;
