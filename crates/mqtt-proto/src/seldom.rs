@@ -92,3 +92,90 @@ impl<T: Hash> Hash for SeldomQueue<T> {
         self.iter().for_each(|value| value.hash(state));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn queue(values: &[u32]) -> SeldomQueue<u32> {
+        let mut queue = SeldomQueue::default();
+        values.iter().for_each(|value| queue.push_back(*value));
+        queue
+    }
+
+    fn all(queue: &SeldomQueue<u32>) -> Vec<u32> {
+        queue.iter().copied().collect()
+    }
+
+    /// What the queue gives a hasher.
+    fn hashed(queue: &SeldomQueue<u32>) -> Vec<u8> {
+        #[derive(Default)]
+        struct Bytes(Vec<u8>);
+        impl Hasher for Bytes {
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.extend_from_slice(bytes);
+            }
+
+            fn finish(&self) -> u64 {
+                0
+            }
+        }
+        let mut bytes = Bytes::default();
+        queue.hash(&mut bytes);
+        bytes.0
+    }
+
+    #[test]
+    fn it_is_a_queue_whether_it_was_used_or_not() {
+        let mut unused = SeldomQueue::<u32>::default();
+        assert!(unused.is_empty() && all(&unused).is_empty());
+        assert_eq!((unused.front(), unused.back(), unused.get(0)), (None, None, None));
+        assert!(unused.front_mut().is_none() && unused.get_mut(0).is_none());
+        unused.pop_back();
+        assert_eq!(unused.pop_front(), None);
+
+        let mut queue = queue(&[7, 8, 9]);
+        assert!(!queue.is_empty());
+        assert_eq!((queue.front(), queue.get(1), queue.back()), (Some(&7), Some(&8), Some(&9)));
+        queue.front_mut().into_iter().for_each(|first| *first = 1);
+        queue.get_mut(1).into_iter().for_each(|second| *second = 2);
+        queue.pop_back();
+        assert_eq!(all(&queue), [1, 2]);
+        assert_eq!((queue.pop_front(), queue.pop_front(), queue.pop_front()), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn what_is_put_beyond_its_end_makes_it_longer() {
+        let mut queue = SeldomQueue::<u32>::default();
+        queue.put(2, 9);
+        assert_eq!(all(&queue), [0, 0, 9]);
+        queue.put(0, 7);
+        assert_eq!(all(&queue), [7, 0, 9]);
+        queue.put(3, 1);
+        assert_eq!(all(&queue), [7, 0, 9, 1]);
+    }
+
+    #[test]
+    fn a_used_one_equals_an_unused_one_and_others_differ() {
+        let mut used = queue(&[1]);
+        used.pop_front();
+        let unused = SeldomQueue::default();
+        assert!(used == unused && hashed(&used) == hashed(&unused));
+        for (one, other) in [(queue(&[1]), queue(&[2])), (queue(&[0]), unused), (queue(&[1, 2]), queue(&[1]))] {
+            assert!(one != other && hashed(&one) != hashed(&other));
+        }
+    }
+
+    #[test]
+    fn room_is_given_back_if_it_holds_nothing() {
+        let mut queue = queue(&[1]);
+        queue.shrink();
+        assert_eq!(all(&queue), [1]);
+        queue.pop_front();
+        assert!(queue.0.is_some());
+        queue.shrink();
+        assert!(queue.0.is_none());
+    }
+}

@@ -52,3 +52,15 @@ impl core::ops::Add<Duration> for Instant {
         self.after(duration)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_later_is_as_long_later_as_the_duration() {
+        let start = Instant::from_millis(5);
+        assert_eq!(start.after_millis(7), start.after(Duration::from_millis(7)));
+        assert_eq!(start.after_millis(u64::MAX), Instant::from_millis(u64::MAX));
+    }
+}

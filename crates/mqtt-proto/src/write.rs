@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_with_little_room_gets_what_the_packet_needs() {
+        for (before, body) in [(0, 10_000), (200, 10_000), (200, 600), (10_000, 12_000)] {
+            let mut out = BytesMut::with_capacity(before);
+            out.resize(before, 0);
+            assert_eq!(out.capacity(), before);
+            assert_eq!(encode(&Zeros(body), Version::V5, &mut out), Ok(()));
+            assert!(out.capacity() < out.len().max(2 * before) + 16, "{} for {}", out.capacity(), out.len());
+        }
+    }
+
+    #[test]
     fn a_packet_that_cannot_be_written_leaves_the_buffer_as_it_was() {
         for room in [0, 10_000] {
             let mut out = BytesMut::with_capacity(room);

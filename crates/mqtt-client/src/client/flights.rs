@@ -121,6 +121,30 @@ mod tests {
 
     use super::*;
 
+    fn flights(messages: u64) -> Flights {
+        let mut flights = Flights::new();
+        (1..=messages).for_each(|token| flights.push(token, MessageId(token), None));
+        flights
+    }
+
+    #[test]
+    fn a_gap_costs_nothing_until_there_are_more_gaps_than_messages() {
+        let mut flights = flights(1_000);
+        assert!((2..=501).all(|token| flights.remove(token).is_some()));
+        assert_eq!((flights.live, flights.ring.len()), (500, 1_000));
+        assert!((502..=600).all(|token| flights.remove(token).is_some()));
+        assert!(flights.ring.len() <= 2 * flights.live + FEW);
+    }
+
+    #[test]
+    fn few_gaps_are_left_alone_but_not_more() {
+        let mut flights = flights(67);
+        assert!((2..=66).all(|token| flights.remove(token).is_some()));
+        assert_eq!((flights.live, flights.ring.len()), (2, 67));
+        assert!(flights.remove(67).is_some());
+        assert_eq!((flights.live, flights.ring.len()), (1, 1));
+    }
+
     #[test]
     fn it_behaves_like_an_ordered_map_and_keeps_few_gaps() {
         for (ids_rise, keep_first) in [(true, false), (true, true), (false, false)] {

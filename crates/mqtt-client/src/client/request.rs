@@ -60,12 +60,11 @@ impl Requests {
         self.0.as_mut()?.asked.remove(&token)
     }
 
-    /// Takes a subscription's own request out of those to be sent. Whether there was one.
-    pub(crate) fn cancel(&mut self, id: SubscriberId) -> bool {
-        let Some(Unanswered { waiting, .. }) = self.0.as_deref_mut() else { return false };
-        let before = waiting.len();
-        waiting.retain(|request| !matches!(request, Request::Subscribe(other) if *other == id));
-        waiting.len() < before
+    /// Takes a subscription's own request out of those to be sent.
+    pub(crate) fn cancel(&mut self, id: SubscriberId) {
+        if let Some(Unanswered { waiting, .. }) = self.0.as_deref_mut() {
+            waiting.retain(|request| !matches!(request, Request::Subscribe(other) if *other == id));
+        }
     }
 
     /// What was in flight at a cut goes first: nobody knows whether the server has seen it.

@@ -291,3 +291,34 @@ fn add_all(out: &mut Vec<SubscriberId>, ids: &[SubscriberId]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_proto::{QoS, Subscription};
+
+    use super::*;
+
+    #[test]
+    fn each_change_of_whom_a_message_is_for_is_counted_upwards() {
+        let mut subscriptions = Subscriptions::new(true);
+        let mut counts = vec![subscriptions.changes()];
+        let filters = ["a", "b", "c"].map(TopicFilter::from_static);
+        let subscribe = || {
+            let all = filters.clone().map(|filter| Subscription::new(filter, QoS::AtMostOnce));
+            Subscribe::new(all.to_vec())
+        };
+        let [first, second] = [(), ()].map(|()| {
+            let id = subscriptions.add(subscribe());
+            counts.push(subscriptions.changes());
+            id
+        });
+        let reasons = [ReasonCode::SUCCESS, ReasonCode::SUCCESS, ReasonCode::QUOTA_EXCEEDED];
+        assert_eq!(subscriptions.answer(first, &reasons), Answer::First { over: false });
+        counts.push(subscriptions.changes());
+        assert!(subscriptions.remove_filter(&filters[0]).is_empty(), "both have others left");
+        counts.push(subscriptions.changes());
+        assert_eq!(subscriptions.remove(second), [filters[2].clone()]);
+        counts.push(subscriptions.changes());
+        assert!(counts.is_sorted_by(|before, after| before < after), "{counts:?}");
+    }
+}

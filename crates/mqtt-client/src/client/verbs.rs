@@ -145,8 +145,9 @@ impl Client {
 
     /// Gives a subscription up. With `unsubscribe`, the server is told about the filters that no other call shares.
     pub fn drop_subscriber(&mut self, now: Instant, id: SubscriberId, unsubscribe: bool) {
-        // One that waits to go out again may have reached the server the first time.
-        let never_sent = self.requests.cancel(id) && !self.subscriptions.was_asked(id);
+        self.requests.cancel(id);
+        // One that waited to go out again may have reached the server the first time.
+        let never_sent = !self.subscriptions.was_asked(id);
         let filters = self.subscriptions.remove(id);
         if unsubscribe && !never_sent && !filters.is_empty() && self.check_running().is_ok() {
             self.request_unsubscribe(now, Unsubscribe::new(filters));
@@ -335,5 +336,58 @@ impl Client {
         self.requests.push(Request::Unsubscribe(id, Box::new(unsubscribe)));
         self.send_queued(now);
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Buf, BytesMut};
+    use mqtt_proto::{TopicName, Version};
+
+    use super::*;
+    use crate::Options;
+
+    const NOW: Instant = Instant::ZERO;
+
+    fn connected(options: Options) -> Client {
+        let mut client = Client::new(options.version(Version::V311)).unwrap();
+        client.poll_open(NOW).unwrap();
+        client.handle_open(NOW);
+        write_all(&mut client);
+        client.handle_input(NOW, &mut BytesMut::from(&[0x20, 2, 0, 0][..]));
+        while client.poll_event(NOW).is_some() {}
+        client
+    }
+
+    fn write_all(client: &mut Client) {
+        client.outbox(NOW, |outbox| outbox.advance(outbox.remaining()));
+    }
+
+    fn publish(client: &mut Client, qos: QoS) {
+        client.publish(NOW, Message::new(TopicName::from_static("t"), "x").with_qos(qos)).unwrap();
+    }
+
+    #[test]
+    fn a_message_passes_the_queue_if_nothing_is_before_it() {
+        let options = || Options::new("broker.example", 1883).send_maximum(core::num::NonZeroU16::MIN);
+        assert!(!Client::new(options()).unwrap().may_pass_the_queue(QoS::AtMostOnce), "there is no connection");
+        let mut client = connected(options());
+        for qos in [QoS::AtLeastOnce, QoS::AtMostOnce] {
+            assert!(client.may_pass_the_queue(qos));
+            publish(&mut client, qos);
+        }
+        assert!(!client.may_pass_the_queue(QoS::AtLeastOnce), "the window is full");
+        assert!(client.may_pass_the_queue(QoS::AtMostOnce));
+        publish(&mut client, QoS::AtLeastOnce);
+        assert!(!client.may_pass_the_queue(QoS::AtMostOnce), "one waits");
+        // Both have this identifier, one after the other.
+        for _ in 0..2 {
+            write_all(&mut client);
+            client.handle_input(NOW, &mut BytesMut::from(&[0x40, 2, 0, 1][..]));
+            while client.poll_event(NOW).is_some() {}
+        }
+        assert!(client.may_pass_the_queue(QoS::ExactlyOnce), "an empty queue is none");
+        client.unsubscribe(NOW, Unsubscribe::new(vec![TopicFilter::from_static("t")])).unwrap();
+        assert!(client.may_pass_the_queue(QoS::ExactlyOnce), "it is on its way");
     }
 }

@@ -50,3 +50,21 @@ impl Hasher for Spread {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    #[test]
+    fn ids_that_count_upwards_differ_where_the_table_looks() {
+        let hashes: Vec<u64> =
+            (1..=128).map(|id| BuildHasherDefault::<Spread>::default().hash_one(MessageId(id))).collect();
+        let lowest: BTreeSet<u64> = hashes.iter().map(|hash| hash & 0x7F).collect();
+        let highest: BTreeSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
+        assert_eq!(lowest.len(), 128);
+        assert!(highest.len() > 100, "{}", highest.len());
+    }
+}

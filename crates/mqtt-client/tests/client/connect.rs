@@ -55,6 +55,13 @@ fn options_are_shown_without_the_password() {
     assert!(shown.contains("broker.example") && shown.contains("alice") && !shown.contains("secret"), "{shown}");
 }
 
+#[test]
+fn a_client_is_shown_with_its_user_and_without_the_password() {
+    let client = mqtt_client::Client::new(options().username("alice").password(&b"secret"[..])).unwrap();
+    let shown = format!("{client:?}");
+    assert!(shown.contains("alice") && !shown.contains("secret") && !shown.contains("115, 101, 99"), "{shown}");
+}
+
 /// How many of so many messages go out before the first acknowledgement.
 fn window(options: Options, messages: usize) -> usize {
     let mut world = World::connected(options);

@@ -9,6 +9,7 @@ mod queue;
 mod reconnect;
 mod resume;
 mod rig;
+mod room;
 mod streams;
 mod subscriptions;
 mod tickets;

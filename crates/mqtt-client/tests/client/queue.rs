@@ -334,6 +334,7 @@ fn a_disconnect_waits_for_what_is_queued_and_acknowledged() {
 fn a_disconnect_that_cannot_flush_ends_after_the_flush_timeout() {
     let mut world = World::new(Options::retry_first_connect(options(), true).flush_timeout(Duration::from_secs(5)));
     let id = world.publish("a", QoS::AtLeastOnce).unwrap();
+    world.publish("b", QoS::AtMostOnce).unwrap();
     world.client.poll_open(world.now).unwrap();
     world.client.handle_open_failed(world.now, &"refused");
     world.client.disconnect(world.now, mqtt_proto::Disconnect::new(ReasonCode::SUCCESS)).unwrap();
@@ -349,6 +350,36 @@ fn a_disconnect_that_cannot_flush_ends_after_the_flush_timeout() {
         world.poll();
     }
     assert_eq!(world.now.since(start), Duration::from_secs(5));
-    assert_eq!(world.stop_reason(), Some(&Error::NotFlushed { unfinished: 1 }));
-    assert_eq!(world.outcome(id), Some(Err(Error::NotFlushed { unfinished: 1 })));
+    assert_eq!(world.stop_reason(), Some(&Error::NotFlushed { unfinished: 2 }));
+    assert_eq!(world.outcome(id), Some(Err(Error::NotFlushed { unfinished: 2 })));
+}
+
+// MQTT-4.6.0-1 and what follows from a queue: nothing that was published later goes first, whatever its QoS.
+#[test]
+fn a_message_with_room_in_the_connection_waits_for_those_before_it() {
+    let mut world = World::new(options());
+    world.config.receive_maximum = NonZeroU16::MIN;
+    world.connect(None);
+    for (topic, qos) in [("a", QoS::AtLeastOnce), ("b", QoS::AtLeastOnce), ("c", QoS::AtMostOnce)] {
+        world.publish(topic, qos).unwrap();
+    }
+    world.settle();
+    assert_eq!(world.arrived(), ["a"]);
+    assert_eq!(world.arrived(), ["b", "c"]);
+}
+
+#[test]
+fn a_message_that_comes_back_from_a_lost_session_and_never_expires_sets_no_timer() {
+    let mut world = World::connected(options().keep_alive(0));
+    for topic in ["a", "b"] {
+        world.publish(topic, QoS::AtLeastOnce).unwrap();
+    }
+    world.settle();
+    world.cut();
+    world.seen.clear();
+    world.wait_for_dial();
+    world.config.receive_maximum = NonZeroU16::MIN;
+    world.connect(None);
+    assert_eq!(world.client.poll_timeout(), None);
+    assert_eq!([world.arrived(), world.arrived()], [["a"], ["b"]]);
 }

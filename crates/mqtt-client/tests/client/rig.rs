@@ -15,6 +15,8 @@ pub(crate) struct Rig {
     pub(crate) driver: Driver,
     pub(crate) server: Connection<Server>,
     pub(crate) seen: Vec<ServerEvent>,
+    /// How the server takes the next connection.
+    pub(crate) config: Config,
     /// What the driver has read and the client has not taken.
     input: BytesMut,
     /// Whom [`look`](Rig::look) is for: of the wakers that do nothing, a driver may take each for another.
@@ -42,6 +44,7 @@ impl Rig {
             driver,
             server: Connection::listen(Instant::ZERO, Config::default()),
             seen: Vec::new(),
+            config: Config::default(),
             input: BytesMut::new(),
             looker: Arc::new(Alarm::default()),
         };
@@ -65,7 +68,7 @@ impl Rig {
 
     fn dial(&mut self) {
         self.driver.poll_open().expect("the client wants to dial");
-        self.server = Connection::listen(Instant::ZERO, Config::default());
+        self.server = Connection::listen(Instant::ZERO, self.config.clone());
         self.driver.handle_open();
         self.crank();
         assert!(matches!(self.seen.pop(), Some(ServerEvent::Connect(_))));

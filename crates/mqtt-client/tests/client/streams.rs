@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use mqtt_client::{ConnectionEvent, QoS, ReasonCode, Received};
-use mqtt_proto::{Instant, ServerEvent};
+use mqtt_proto::{Instant, ServerEvent, Subscribe, Subscription, TopicFilter};
 
 use crate::rig::{Alarm, Rig, poll};
 use crate::world::options;
@@ -285,5 +285,29 @@ fn a_topic_that_was_routed_before_goes_where_it_belongs_now() {
     let unsubscribing = rig.handle.unsubscribe("+");
     rig.flood("a", QoS::AtLeastOnce, 1);
     assert_eq!(rig.acknowledged(), 1, "nobody wants it");
+    drop(unsubscribing);
+}
+
+// MQTT-4.5.0-2
+#[test]
+fn a_stream_that_has_lost_one_of_its_filters_does_not_hold_back_what_came_by_it() {
+    let mut rig = Rig::new(options());
+    let filters = ["a", "b"].map(|filter| Subscription::new(TopicFilter::from_static(filter), QoS::AtLeastOnce));
+    let mut subscribing = pin!(rig.handle.subscribe_with(Subscribe::new(filters.to_vec())));
+    assert!(poll(subscribing.as_mut()).is_pending());
+    rig.crank();
+    let Some(ServerEvent::Subscribe(request)) = rig.seen.pop() else { panic!("no SUBSCRIBE") };
+    rig.server.suback(Instant::ZERO, request, &[ReasonCode::GRANTED_QOS_1; 2]).unwrap();
+    rig.crank();
+    let Poll::Ready(Ok(mut stream)) = poll(subscribing) else { panic!("SUBACK has come") };
+    rig.flood("a", QoS::AtLeastOnce, 1);
+    assert_eq!(payload(stream.try_next()), "0");
+    assert_eq!(rig.acknowledged(), 1);
+    let unsubscribing = rig.handle.unsubscribe("a");
+    rig.flood("a", QoS::AtLeastOnce, 1);
+    assert_eq!(rig.acknowledged(), 1, "nobody wants it");
+    rig.flood("b", QoS::AtLeastOnce, 1);
+    assert_eq!(payload(stream.try_next()), "0");
+    assert!(stream.try_next().is_none());
     drop(unsubscribing);
 }

@@ -362,3 +362,37 @@ fn requests_are_sent_before_messages_that_were_published_later() {
     world.accept(ConnAck::new(false, ReasonCode::SUCCESS), None);
     assert!(matches!(world.seen[..], [ServerEvent::Subscribe(_), ServerEvent::Message(_)]));
 }
+
+#[test]
+fn a_message_does_not_overtake_a_request_that_finds_no_packet_identifier() {
+    let mut world = World::connected(options());
+    for _ in 0..u16::MAX {
+        world.publish("a", QoS::AtLeastOnce).unwrap();
+        world.client.outbox(world.now, |outbox| bytes::Buf::advance(outbox, bytes::Buf::remaining(outbox)));
+    }
+    world.client.subscribe(world.now, Subscribe::new(subscriptions(&["a"]))).unwrap();
+    world.publish("late", QoS::AtMostOnce).unwrap();
+    world.poll();
+    assert!(!world.client.wants_output());
+    world.client.handle_input(world.now, &mut bytes::BytesMut::from(&[0x40, 2, 0, 1][..]));
+    world.poll();
+    let written = world.written();
+    let late = written.windows(4).position(|bytes| bytes == b"late");
+    assert!(written[0] == 0x82 && late > Some(0), "SUBSCRIBE comes first: {written:02x?}");
+}
+
+#[test]
+fn a_transport_that_breaks_before_connect_is_written_leaves_no_doubt_about_the_session() {
+    let mut world = World::connected(options().clean_start(false));
+    world.subscribe(&["a"]);
+    world.grant(&[GRANTED]);
+    let session = world.cut();
+    world.wait_for_dial();
+    world.client.poll_open(world.now).unwrap();
+    world.client.handle_open(world.now);
+    world.client.handle_eof(world.now);
+    world.close();
+    world.wait_for_dial();
+    world.connect(Some(session));
+    assert!(world.seen.is_empty(), "the server has the subscription: {:?}", world.seen);
+}

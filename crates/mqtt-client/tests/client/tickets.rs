@@ -1,12 +1,13 @@
 //! How tickets learn of the end of their messages, whenever they ask.
 
-use std::pin::pin;
+use std::num::NonZeroU16;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use mqtt_client::{Acknowledgement, Backoff, Error, QoS, QueuePolicy, ReasonCode, Ticket};
-use mqtt_proto::{Instant, ServerEvent};
+use mqtt_proto::{Instant, ServerEvent, Text};
 
 use crate::rig::{Alarm, Rig, poll};
 use crate::world::options;
@@ -147,4 +148,97 @@ fn a_driver_that_takes_turns_is_woken_once_by_others_and_never_by_itself() {
     rig.crank();
     assert!(rig.driver.turn(&waker).close);
     drop(disconnecting);
+}
+
+fn is_pending(ticket: &mut Pin<Box<Ticket>>) -> bool {
+    poll(ticket.as_mut()).is_pending()
+}
+
+const POLICIES: [QueuePolicy; 4] =
+    [QueuePolicy::Wait, QueuePolicy::Refuse, QueuePolicy::DropOldest, QueuePolicy::KeepLatest];
+
+// A ticket that is asked for the first time finds out by looking where its message is.
+#[test]
+fn a_ticket_is_pending_wherever_its_message_is() {
+    for policy in POLICIES {
+        let options = options().queue_policy(policy).queue_limit(if policy == QueuePolicy::Wait { 1 } else { 9 }, 99);
+        for asked_after in 0..3 {
+            let mut rig = Rig::new(options.clone().send_maximum(NonZeroU16::MIN));
+            let mut tickets = ["a", "b", "c"].map(|topic| Box::pin(rig.publish(topic, QoS::AtLeastOnce)));
+            for _ in 0..asked_after {
+                rig.crank();
+                assert_eq!(rig.acknowledge(), 1);
+            }
+            let pending = tickets.each_mut().map(is_pending);
+            assert_eq!(pending, [0, 1, 2].map(|index| index >= asked_after), "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_ticket_is_pending_while_its_message_waits_to_be_sent_again() {
+    for asked_after in 0..4 {
+        let at_once = Backoff { initial: Duration::ZERO, ..Backoff::default() };
+        let mut rig = Rig::new(options().backoff(at_once));
+        let mut tickets: Vec<_> = publish(&mut rig, 4).into_iter().map(Box::pin).collect();
+        rig.config.receive_maximum = NonZeroU16::MIN;
+        rig.cut();
+        rig.look();
+        rig.connect();
+        for _ in 0..asked_after {
+            assert_eq!(rig.acknowledge(), 1);
+        }
+        let pending: Vec<_> = tickets.iter_mut().map(is_pending).collect();
+        assert_eq!(pending, [0, 1, 2, 3].map(|index| index >= asked_after));
+    }
+}
+
+#[test]
+fn a_ticket_of_qos_0_is_pending_until_its_message_is_written() {
+    for policy in POLICIES {
+        let mut rig = Rig::new(options().queue_policy(policy));
+        let mut tickets = ["a", "b"].map(|topic| Box::pin(rig.publish(topic, QoS::AtMostOnce)));
+        assert!(is_pending(&mut tickets[0]), "{policy:?}");
+        rig.crank();
+        assert!(!is_pending(&mut tickets[1]), "{policy:?}");
+    }
+}
+
+#[test]
+fn a_ticket_that_asks_late_learns_what_the_server_had_to_say() {
+    let mut rig = Rig::new(options());
+    let tickets = publish(&mut rig, 3);
+    for (index, event) in std::mem::take(&mut rig.seen).into_iter().enumerate() {
+        let ServerEvent::Message(delivery) = event else { continue };
+        let ack = delivery.ack.expect("QoS 1");
+        let ack = match index {
+            0 => ack.with_reason(ReasonCode::NO_MATCHING_SUBSCRIBERS),
+            1 => ack.with_reason_string(Text::from_static("welcome")),
+            _ => ack,
+        };
+        rig.server.ack(Instant::ZERO, ack).unwrap();
+    }
+    rig.crank();
+    let said = tickets.into_iter().map(|ticket| {
+        let Acknowledgement { reason, properties } = outcome(ticket).unwrap();
+        (reason, properties.reason_string().map(str::to_owned))
+    });
+    let expected = [
+        (ReasonCode::NO_MATCHING_SUBSCRIBERS, None),
+        (ReasonCode::SUCCESS, Some("welcome".to_owned())),
+        (ReasonCode::SUCCESS, None),
+    ];
+    assert!(said.eq(expected));
+}
+
+#[test]
+fn whoever_waits_for_a_message_that_gives_way_is_woken_at_once() {
+    let mut rig = Rig::new(options().queue_limit(1, 1 << 20).queue_policy(QueuePolicy::DropOldest));
+    rig.cut();
+    let mut first = Box::pin(rig.publish("a", QoS::AtMostOnce));
+    let alarm = Arc::new(Alarm::default());
+    assert!(alarm.poll(first.as_mut()).is_pending());
+    drop(rig.publish("b", QoS::AtMostOnce));
+    assert_eq!(alarm.count(), 1);
+    assert_eq!(poll(first.as_mut()), Poll::Ready(Err(Error::Superseded)));
 }

@@ -263,3 +263,26 @@ fn every_single_changed_byte_is_survived() {
         drop(decode(version, &bytes));
     }
 }
+
+// However the rest would read: the second byte of a topic's length may look like one of the packet's.
+#[test]
+fn a_publish_has_exactly_the_length_that_it_says() {
+    let publish = |length: &[u8], topic: &[u8], len: usize| {
+        let packet = [&[0x30], length, topic, &*vec![b'x'; len - topic.len()]].concat();
+        decode(Version::V311, &packet).is_ok()
+    };
+    for low in 0..0x80 {
+        for len in [4, 5, 6, 60, 126, 127, 128, 131] {
+            assert_eq!(publish(&[low], &[0, 1, b't'], len), usize::from(low) == len, "{low} for {len}");
+            assert!(!publish(&[low], &[1, 0, 1, b't'], len), "a topic of 256 bytes, {low} for {len}");
+        }
+    }
+    for low in [0x80, 0x81, 0x85, 0xC0, 0xFF] {
+        for high in [1, 2, 3, 0x7F] {
+            let says = usize::from(high) << 7 | usize::from(low & 0x7F);
+            for len in 4..530 {
+                assert_eq!(publish(&[low, high], &[0, 1, b't'], len), says == len, "{low:02X} {high:02X} for {len}");
+            }
+        }
+    }
+}

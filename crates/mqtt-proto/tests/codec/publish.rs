@@ -118,3 +118,19 @@ fn payloads_are_slices_of_the_frame() {
     assert_eq!(borrowed.message.payload, &b"hi"[..]);
     assert_eq!(borrowed.to_shared(), publish);
 }
+
+#[test]
+fn a_compacted_message_is_the_same_in_memory_of_its_own() {
+    let bytes = Bytes::from(hex("31 11 0003 'a/b' 09 01 01 08 0001 'r' 23 0001 'hi'"));
+    let Ok(Packet::Publish(publish)) = Packet::decode(Version::V5, bytes.clone()) else { panic!() };
+    for message in [publish.message, Message::new(TopicName::from_static("t"), "")] {
+        let compacted = message.compacted();
+        assert_eq!(compacted, message);
+        assert_eq!(compacted.properties().iter().count(), message.properties().iter().count());
+        assert!(!bytes.as_ptr_range().contains(&compacted.topic.as_bytes().as_ptr()));
+    }
+    let both = Bytes::from(hex("30 06 0001 't' 00 'hi'"));
+    let Ok(Packet::Publish(publish)) = Packet::decode(Version::V5, both) else { panic!() };
+    let compacted = publish.message.compacted();
+    assert_eq!(compacted.payload.as_ptr(), compacted.topic.as_bytes()[1..].as_ptr(), "in one allocation");
+}
