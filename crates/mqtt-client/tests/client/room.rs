@@ -22,13 +22,15 @@ fn a_client_gives_the_room_of_a_busy_time_back_when_it_is_quiet_for_a_keep_alive
     world.advance(Duration::from_secs(61));
     forget(&mut world);
     let held = measure(|| {
+        let session = world.cut();
         for _ in 0..3_000 {
             world.publish("a", QoS::AtLeastOnce).unwrap();
             world.publish("a", QoS::AtMostOnce).unwrap();
             let unsubscribe = Unsubscribe::new(vec![TopicFilter::from_static("a")]);
             world.client.unsubscribe(world.now, unsubscribe).unwrap();
         }
-        world.settle();
+        world.wait_for_dial();
+        world.connect(Some(session));
         while !world.seen.is_empty() {
             for event in std::mem::take(&mut world.seen) {
                 match event {

@@ -331,6 +331,16 @@ fn a_subscription_given_up_before_it_was_sent_leaves_no_trace() {
 }
 
 #[test]
+fn a_disconnect_does_not_wait_for_a_subscription_that_was_given_up_before_it_was_sent() {
+    let mut world = World::new(options());
+    let id = world.client.subscribe(world.now, Subscribe::new(subscriptions(&["a"]))).unwrap();
+    world.client.drop_subscriber(world.now, id, true);
+    world.client.disconnect(world.now, mqtt_proto::Disconnect::new(ReasonCode::SUCCESS)).unwrap();
+    world.poll();
+    assert_eq!(world.stop_reason(), Some(&Error::Stopped));
+}
+
+#[test]
 fn a_subscription_given_up_after_a_cut_that_took_its_suback_is_unsubscribed() {
     let mut world = World::connected(options());
     let id = world.subscribe(&["a"]);

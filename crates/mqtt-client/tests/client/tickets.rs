@@ -197,10 +197,12 @@ fn a_ticket_is_pending_while_its_message_waits_to_be_sent_again() {
 fn a_ticket_of_qos_0_is_pending_until_its_message_is_written() {
     for policy in POLICIES {
         let mut rig = Rig::new(options().queue_policy(policy));
-        let mut tickets = ["a", "b"].map(|topic| Box::pin(rig.publish(topic, QoS::AtMostOnce)));
-        assert!(is_pending(&mut tickets[0]), "{policy:?}");
+        let mut first = Box::pin(rig.publish("a", QoS::AtMostOnce));
+        assert!(is_pending(&mut first), "{policy:?}");
+        let mut others = ["b", "c"].map(|topic| Box::pin(rig.publish(topic, QoS::AtMostOnce)));
+        assert!(is_pending(&mut others[0]), "{policy:?}");
         rig.crank();
-        assert!(!is_pending(&mut tickets[1]), "{policy:?}");
+        assert!(!is_pending(&mut others[1]), "{policy:?}");
     }
 }
 
