@@ -354,7 +354,7 @@ fn a_disconnect_that_cannot_flush_ends_after_the_flush_timeout() {
     assert_eq!(world.outcome(id), Some(Err(Error::NotFlushed { unfinished: 2 })));
 }
 
-// MQTT-4.6.0-1 and what follows from a queue: nothing that was published later goes first, whatever its QoS.
+// Nothing that was published later goes first, whatever its QoS.
 #[test]
 fn a_message_with_room_in_the_connection_waits_for_those_before_it() {
     let mut world = World::new(options());
