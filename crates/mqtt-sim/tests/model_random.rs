@@ -3,7 +3,7 @@
 use mqtt_proto::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_proto::Version::{V5, V31};
 use mqtt_sim::model::Side::{Client, Server};
-use mqtt_sim::model::Step::{Dial, Disconnect, Frame, Live, PacketSize, Publish, Redial, Run, Stall};
+use mqtt_sim::model::Step::{Crash, Dial, Disconnect, Frame, Live, PacketSize, Pause, Publish, Redial, Run, Stall};
 use mqtt_sim::model::{Load, Schedule, Setup, Trace, play_seeds};
 
 #[test]
@@ -65,6 +65,42 @@ fn regressions() -> Vec<(&'static str, Trace)> {
                     Frame(Client),
                     Disconnect(Server),
                     Publish(Client, Load { topic: 7, qos: ExactlyOnce, size: 520, expiry: 0 }),
+                    Run,
+                ],
+            },
+        ),
+        (
+            "the checker missed a message whose end, that it is too large now, was stored and not heard before the process died",
+            Trace {
+                setup: Setup { holds: [true; 2], journal: true, ..plain },
+                steps: vec![
+                    Dial,
+                    Run,
+                    Publish(Client, Load { topic: 5, qos: AtLeastOnce, size: 113, expiry: 0 }),
+                    Run,
+                    PacketSize(Server, 100),
+                    Pause(Client, true),
+                    Redial,
+                    Run,
+                    Crash(Client),
+                ],
+            },
+        ),
+        (
+            "the checker let a CONNECT of 3.1 come so late that it took a session away, of which a client cannot learn",
+            Trace {
+                setup: Setup { version: V31, ..plain },
+                steps: vec![
+                    Dial,
+                    Run,
+                    Redial,
+                    Dial,
+                    Frame(Client),
+                    Frame(Server),
+                    Publish(Client, Load { topic: 1, qos: ExactlyOnce, size: 1, expiry: 0 }),
+                    Stall(Client, true),
+                    Frame(Client),
+                    Dial,
                     Run,
                 ],
             },

@@ -207,6 +207,13 @@ impl Ledger {
         self.forget_order(side);
     }
 
+    /// Its sender gave a message up for a limit of its peer, and died before the application heard of it.
+    pub(super) fn given_up(&mut self, side: Side, token: Token) {
+        if let Some((_, sent)) = self.open(side, token).filter(|(_, sent)| sent.fate == Fate::Pending) {
+            sent.fate = Fate::Over;
+        }
+    }
+
     /// The sender came back from its journal, which still holds these: of the others it will never hear. An end that was not
     /// stored has not happened.
     pub(super) fn sender_crashed(&mut self, side: Side, kept: &[Token], is_stored: impl Fn(Token) -> bool) -> Verdict {

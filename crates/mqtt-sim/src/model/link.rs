@@ -74,6 +74,8 @@ pub(super) struct Link {
     pub(super) server: Option<Box<Connection<Server>>>,
     /// The server has accepted it: its connection holds the session.
     pub(super) is_accepted: bool,
+    /// A newer one was accepted in 3.1, where a client that resumes cannot learn that an older CONNECT has taken its session away.
+    pub(super) is_superseded: bool,
     /// Nothing has gone wrong with it yet, so nothing may be lost or late on it.
     pub(super) is_healthy: bool,
     pub(super) monitor: Monitor,
@@ -87,6 +89,7 @@ impl Link {
             has_client: true,
             server: Some(Box::new(server)),
             is_accepted: false,
+            is_superseded: false,
             is_healthy: true,
             monitor,
         }

@@ -105,7 +105,7 @@ impl World {
     /// CONNECT: the session moves here from where it is, or begins anew.
     fn accept(&mut self, index: usize, server: &mut Connection<Server>, connect: &Connect) -> Verdict {
         // An older transport whose CONNECT comes late has lost the race.
-        let is_late = self.links[index..].iter().any(|link| link.is_accepted);
+        let is_late = self.links[index].is_superseded || self.links[index..].iter().any(|link| link.is_accepted);
         if is_late {
             server.handle_eof(self.now);
         }
@@ -120,6 +120,7 @@ impl World {
             self.pump_server(old)?;
         }
         let is_v31 = self.setup.version == Version::V31;
+        self.links[..index].iter_mut().for_each(|older| older.is_superseded = is_v31);
         let stored = self.server_session.take();
         if let Some(stored) = &stored {
             let (is_confirmed, [may, must]) = (stored.is_confirmed(), self.is_confirmed);

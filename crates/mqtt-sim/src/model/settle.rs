@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_proto::{Change, Instant, QoS, Session};
+use mqtt_proto::{Change, ClientEvent, Instant, QoS, ReasonCode, ServerEvent, Session, Token};
 
 use super::link::End;
 use super::moving::{Moving, ROUNDS};
@@ -203,6 +203,9 @@ impl World {
         let session = self.stored_session(side);
         let kept: Vec<u16> = session.unreleased().map(|id| id.get()).collect();
         self.ledger.receiver_crashed(side.peer(), &kept);
+        for token in self.unheard_refusals(side) {
+            self.ledger.given_up(side, token);
+        }
         let published = self.changes(side).into_iter().filter_map(|change| match change {
             Change::Published { token, .. } => Some(token),
             _ => None,
@@ -231,6 +234,27 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Messages that are too large for the peer, of which the application has not been told.
+    fn unheard_refusals(&self, side: Side) -> Vec<Token> {
+        let mut ends = Vec::new();
+        match side {
+            Side::Client => {
+                let mut client = self.client.clone();
+                while let Some(event) = client.as_mut().and_then(|client| client.poll_event()) {
+                    ends.extend(if let ClientEvent::Acknowledged(end) = event { Some(end) } else { None });
+                }
+            }
+            Side::Server => {
+                let mut server = self.server().cloned();
+                while let Some(event) = server.as_mut().and_then(|server| server.poll_event()) {
+                    ends.extend(if let ServerEvent::Acknowledged(end) = event { Some(end) } else { None });
+                }
+            }
+        }
+        ends.retain(|end| end.reason == ReasonCode::PACKET_TOO_LARGE);
+        ends.into_iter().map(|end| end.token).collect()
     }
 
     /// Stores what sessions have recorded that no connection holds.
