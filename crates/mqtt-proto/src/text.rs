@@ -239,4 +239,18 @@ mod tests {
             }
         }
     }
+
+    // What is seen of two halves, which may overlap, comes together: neither may hide what is in the other.
+    #[test]
+    fn odd_bytes_are_seen_however_many_there_are() {
+        for length in 1..40 {
+            for (period, odd) in (1..=length).flat_map(|period| [(period, 0), (period, 0x80)]) {
+                for first in 0..period {
+                    let mut bytes = alloc::vec![b'a'; length];
+                    bytes.iter_mut().skip(first).step_by(period).for_each(|byte| *byte = odd);
+                    assert!(!is_plain(&bytes), "{bytes:?}");
+                }
+            }
+        }
+    }
 }
