@@ -30,7 +30,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn row(name: String, work: impl Fn(u64) -> u64 + 'static) -> Row {
-    Row { units: 20 * WINDOW, ..Row::new(name, work) }
+    Row::new(name, work).with_units(20 * WINDOW)
 }
 
 /// A client, and the server that it is connected to.

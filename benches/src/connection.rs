@@ -24,14 +24,14 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.push(window(format!("connection/server/publish-qos{level}"), move |n| publish::<Server>(qos, n)));
         rows.push(window(format!("connection/server/receive-qos{level}"), move |n| receive::<Server>(qos, n)));
     }
-    rows.push(Row { units: 4 * BACKLOG, ..Row::new("connection/client/resume-1000", resume) });
-    rows.push(Row { units: 1024, ..Row::new("connection/client/in-flight-65535", in_flight) });
-    rows.push(Row { units: IDLE, ..Row::new("connection/client/keep-alive-10000", keep_alive) });
+    rows.push(Row::new("connection/client/resume-1000", resume).with_units(4 * BACKLOG));
+    rows.push(Row::new("connection/client/in-flight-65535", in_flight).with_units(1024));
+    rows.push(Row::new("connection/client/keep-alive-10000", keep_alive).with_units(IDLE));
     rows
 }
 
 fn window(name: String, work: impl Fn(u64) -> u64 + 'static) -> Row {
-    Row { units: 20 * WINDOW, ..Row::new(name, work) }
+    Row::new(name, work).with_units(20 * WINDOW)
 }
 
 fn publish<R: End>(qos: QoS, n: u64) -> u64 {

@@ -12,7 +12,7 @@ mod decode;
 mod encode;
 pub mod program;
 pub mod samples;
-mod stream;
+pub mod stream;
 mod wire;
 
 /// A piece of work that can be measured.
@@ -36,6 +36,12 @@ impl Row {
     #[must_use]
     pub fn minus(self, row: String) -> Self {
         Self { less: Some(row), ..self }
+    }
+
+    /// Does so many units for a figure.
+    #[must_use]
+    pub fn with_units(self, units: u64) -> Self {
+        Self { units, ..self }
     }
 
     /// Does `n` units, and returns a sum over what came out, which is not zero.

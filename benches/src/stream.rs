@@ -12,8 +12,8 @@ pub(crate) fn rows() -> Vec<Row> {
     let frame = samples::named("publish-311-qos0-16").frame();
     let input = Bytes::from(frame.repeat(BATCH as usize));
     vec![
-        Row::new("stream/publish-311-qos0-16/chunks-7", move |n| in_pieces(&input, 7, n)),
-        Row { units: 8 * BATCH, ..Row::new("outbox/publish-311-qos0-1MiB", publish_large) },
+        Row::new("stream/publish-311-qos0-16/chunks-7", move |n| in_pieces(&input, PIECE, n)),
+        Row::new("outbox/publish-311-qos0-1MiB", publish_large).with_units(8 * BATCH),
     ]
 }
 
@@ -53,3 +53,6 @@ fn publish_large(n: u64) -> u64 {
     assert!(sent > n << 20);
     sent
 }
+
+/// Bytes that come at a time.
+pub const PIECE: usize = 7;

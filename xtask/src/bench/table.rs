@@ -77,6 +77,14 @@ fn document(figures: &[Figure], conditions: &BTreeMap<String, String>) -> Result
     let sections = [
         ("codec", "decode/", "Decoding", "instructions", "instructions per packet (allocations, where there are any)"),
         ("codec", "encode/", "Encoding", "instructions", "instructions per packet (allocations, where there are any)"),
+        ("codec", "stream/", "A stream in pieces of 7 bytes", "instructions", "instructions per packet"),
+        (
+            "codec",
+            "outbox/",
+            "1 MiB that leaves",
+            "instructions",
+            "instructions per packet (allocations, where there are any)",
+        ),
         (
             "rows",
             "",

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use mqtt_benches::Row;
 use mqtt_benches::samples::Sample;
 use mqtt_proto::Packet;
@@ -15,6 +15,16 @@ pub(crate) fn rows(sample: &Sample) -> Vec<Row> {
         Packet::Publish(publish) => {
             let is_v5 = is_v5(sample);
             rows.extend(loops::from_slice(WHO, sample, move |frame| look(publish_fields(frame, black_box(is_v5)))));
+            rows.extend(loops::in_pieces(WHO, sample, move |buffer| {
+                let Some((len, body)) = buffer.get(1..).and_then(length) else { return false };
+                let end = buffer.len() - body.len() + len;
+                if end > buffer.len() {
+                    return false;
+                }
+                let is_read = look(publish_fields(&buffer[..end], black_box(is_v5))).is_ok();
+                buffer.advance(end);
+                is_read
+            }));
             let frame = sample.frame();
             let (first, ..) = loops::header(&frame);
             let (topic, payload) = (publish.message.topic.clone(), publish.message.payload.clone());

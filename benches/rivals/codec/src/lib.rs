@@ -12,8 +12,12 @@ mod mqttrs;
 mod ntex;
 mod protocol_core;
 
+use std::hint::black_box;
+
+use bytes::{Bytes, BytesMut};
 use mqtt_benches::Row;
 use mqtt_benches::samples::{self, Sample};
+use mqtt_proto::{FixedHeader, Packet, Version};
 
 /// All rows.
 #[must_use]
@@ -21,6 +25,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = ours();
     for sample in samples::all() {
         rows.extend(loops::refill(&sample));
+        rows.extend(loops::in_pieces("ours, shared", &sample, take_frame));
         rows.extend(floor::rows(&sample));
         rows.extend(mqttrs::rows(&sample));
         rows.extend(mqttbytes::rows(&sample));
@@ -37,19 +42,32 @@ fn ours() -> Vec<Row> {
     let mut rows = mqtt_benches::rows();
     rows.retain(|row| {
         let is_codec = row.name.starts_with("decode/publish") || row.name.starts_with("decode/puback");
-        is_codec || row.name.starts_with("decode/connect") || row.name.starts_with("encode/")
+        let is_whole = row.name.starts_with("stream/") || row.name.starts_with("outbox/");
+        is_codec || is_whole || row.name.starts_with("decode/connect") || row.name.starts_with("encode/")
     });
     for row in &mut rows {
         let (name, way) = row.name.rsplit_once('/').expect("decode/SAMPLE/WAY or encode/SAMPLE");
         row.name = match way {
             "borrowed" | "shared" | "alone" => format!("{name}@ours, {way}"),
+            // A Connection does more than a codec.
+            _ if name.starts_with("stream/") || name == "outbox" => format!("{}@ours, Connection", row.name),
             _ => format!("{}@ours", row.name),
         };
     }
     rows
 }
 
+/// Our codec by itself, as a connection uses it. (A second loop of the kind in `mqtt-benches` would change what is inlined in the first.)
+fn take_frame(buffer: &mut BytesMut) -> bool {
+    let Ok(Some(header)) = FixedHeader::parse(buffer) else { return false };
+    if header.frame_len() > buffer.len() {
+        return false;
+    }
+    let frame = buffer.split_to(header.frame_len()).freeze();
+    black_box(&Packet::<Bytes>::decode(Version::V311, frame)).is_ok()
+}
+
 /// Whether the sample is a packet of 5.0.
 fn is_v5(sample: &Sample) -> bool {
-    sample.version == mqtt_proto::Version::V5
+    sample.version == Version::V5
 }

@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_benches::samples::Sample;
+use mqtt_benches::stream::PIECE;
 use mqtt_benches::{BATCH, Row};
 use mqtt_proto::Packet;
 
@@ -70,6 +71,59 @@ pub(crate) fn from_read_buffer<P, E: Debug>(
     });
     is_decoded(sample).then(|| row.minus(format!("refill/{}@bytes", sample.name)))
 }
+
+/// Takes packets off the front of a read buffer that grows by a few bytes at a time. `decode` takes none while there is no whole one.
+pub(crate) fn in_pieces(who: &str, sample: &Sample, decode: impl Fn(&mut BytesMut) -> bool + 'static) -> Option<Row> {
+    let input = batch(sample);
+    (sample.name == IN_PIECES).then(|| {
+        Row::new(format!("stream/{}/chunks-{PIECE}@{who}", sample.name), move |n| {
+            let mut buffer = BytesMut::with_capacity(4 << 10);
+            let mut sum = 0;
+            for _ in 0..n / BATCH {
+                for chunk in black_box(&input[..]).chunks(PIECE) {
+                    buffer.extend_from_slice(chunk);
+                    while decode(&mut buffer) {
+                        sum += 1;
+                    }
+                }
+            }
+            assert_eq!(sum, n);
+            sum
+        })
+    })
+}
+
+/// Encodes a PUBLISH of 1 MiB and lets it leave: `send` says how many bytes it was, and holds nothing of it afterwards.
+pub(crate) fn large(who: &str, sample: &Sample, send: impl Fn(&mut BytesMut) -> usize + 'static) -> Option<Row> {
+    (sample.name == IN_PIECES).then(|| {
+        let row = Row::new(format!("outbox/publish-311-qos0-1MiB@{who}"), move |n| {
+            let (mut out, mut sum) = (BytesMut::with_capacity(2 * LARGE), 0);
+            for _ in 0..n {
+                out.clear();
+                sum += send(&mut out) as u64;
+            }
+            assert!(sum > n * LARGE as u64);
+            sum
+        });
+        row.with_units(8) // a copied byte is an instruction, and valgrind is slow
+    })
+}
+
+/// The frame of such a PUBLISH.
+pub(crate) fn large_frame(sample: &Sample) -> BytesMut {
+    let Packet::Publish(publish) = &sample.packet else { unreachable!("{} is a PUBLISH", sample.name) };
+    let mut publish = publish.clone();
+    publish.message.payload = Bytes::from(vec![b'x'; LARGE]);
+    let mut frame = BytesMut::new();
+    publish.encode(sample.version, &mut frame).expect("it can be written");
+    frame
+}
+
+/// Bytes of a large payload.
+pub(crate) const LARGE: usize = 1 << 20;
+
+/// The sample that comes in pieces, and leaves with a large payload.
+pub(crate) const IN_PIECES: &str = "publish-311-qos0-16";
 
 /// What [`from_read_buffer`] does besides decoding.
 pub(crate) fn refill(sample: &Sample) -> Option<Row> {

@@ -2,6 +2,8 @@
 //! payloads with the read buffer.
 
 use std::fmt::Debug;
+use std::hint::black_box;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 use mqtt_benches::Row;
@@ -9,7 +11,7 @@ use mqtt_benches::samples::Sample;
 
 use crate::{is_v5, loops};
 
-const MAX: usize = 1 << 20;
+const MAX: usize = 2 << 20;
 
 pub(crate) fn rows(sample: &Sample) -> Vec<Row> {
     if is_v5(sample) { v5(sample) } else { v4(sample) }
@@ -85,7 +87,18 @@ fn family<P: 'static, E: Debug>(
 ) -> Vec<Row> {
     let packet = read(&mut BytesMut::from(&sample.frame()[..])).expect("it is legal");
     let mut rows = Vec::new();
-    rows.extend(loops::from_read_buffer(who, sample, read));
+    let (read, write) = (Rc::new(read), Rc::new(write));
+    let (reads, writes) = (Rc::clone(&read), Rc::clone(&write));
+    if sample.name == loops::IN_PIECES {
+        let large = read(&mut loops::large_frame(sample)).expect("it is legal");
+        rows.extend(loops::large(who, sample, move |out| {
+            writes(&large, out);
+            black_box(&out[..]).len()
+        }));
+    }
+    // That there is no whole packet yet is an error.
+    rows.extend(loops::in_pieces(who, sample, move |buffer| black_box(&reads(buffer)).is_ok()));
+    rows.extend(loops::from_read_buffer(who, sample, move |buffer| read(buffer)));
     rows.extend(loops::encode(who, sample, move |out| write(&packet, out)));
     rows
 }

@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 
-use mqtt_benches::samples::Sample;
+use mqtt_benches::samples::{self, Sample};
+use mqtt_benches::stream::PIECE;
 use mqtt_benches::{BATCH, Row};
-use ntex_bytes::{BytePageSize, BytePages, BytesMut};
+use ntex_bytes::{BytePageSize, BytePages, ByteString, Bytes, BytesMut};
 use ntex_codec::{Decoder, Encoder};
 use ntex_mqtt::{v3, v5};
 
@@ -28,8 +29,60 @@ pub(crate) fn rows(sample: &Sample) -> Vec<Row> {
             v3::codec::Decoded::Publish(publish, payload, _) => v3::codec::Encoded::Publish(publish, Some(payload)),
             v3::codec::Decoded::PayloadChunk(..) => unreachable!("no sample is that large"),
         };
-        both(sample, v3::codec::Codec::new, item)
+        let mut rows = both(sample, v3::codec::Codec::new, item);
+        if sample.name == loops::IN_PIECES {
+            rows.extend([in_pieces(sample), large()]);
+        }
+        rows
     }
+}
+
+fn in_pieces(sample: &Sample) -> Row {
+    let input = sample.frame().repeat(BATCH as usize);
+    Row::new(format!("stream/{}/chunks-{PIECE}@{WHO}", sample.name), move |n| {
+        let codec = v3::codec::Codec::new();
+        codec.set_min_chunk_size(loops::LARGE as u32); // or it would hand on parts of payloads
+        let (mut buffer, mut sum) = (BytesMut::with_capacity(4 << 10), 0);
+        for _ in 0..n / BATCH {
+            for chunk in black_box(&input[..]).chunks(PIECE) {
+                buffer.extend_from_slice(chunk);
+                while let Ok(Some(packet)) = codec.decode(&mut buffer) {
+                    let is_begun =
+                        matches!(black_box(&packet), v3::codec::Decoded::Publish(_, payload, _) if payload.is_empty());
+                    sum += u64::from(!is_begun);
+                }
+            }
+        }
+        assert_eq!(sum, n);
+        sum
+    })
+}
+
+/// A large payload becomes a page of its own.
+fn large() -> Row {
+    let (topic, payload) = (ByteString::from_static(samples::TOPIC), Bytes::from(vec![b'x'; loops::LARGE]));
+    let row = Row::new(format!("outbox/publish-311-qos0-1MiB@{WHO}"), move |n| {
+        let codec = v3::codec::Codec::new();
+        let (mut pages, mut sum) = (BytePages::new(BytePageSize::Size16), 0);
+        for _ in 0..n {
+            let publish = v3::codec::Publish {
+                dup: false,
+                retain: false,
+                qos: v3::QoS::AtMostOnce,
+                topic: topic.clone(),
+                packet_id: None,
+                payload_size: loops::LARGE as u32,
+            };
+            let item = v3::codec::Encoded::Publish(publish, Some(payload.clone()));
+            codec.encodev(item, &mut pages).expect("it can be written");
+            while let Some(page) = pages.take() {
+                sum += black_box(&page[..]).len() as u64;
+            }
+        }
+        assert!(sum > n * loops::LARGE as u64);
+        sum
+    });
+    row.with_units(8 * BATCH)
 }
 
 fn both<C>(sample: &Sample, new: fn() -> C, item: <C as Encoder>::Item) -> Vec<Row>

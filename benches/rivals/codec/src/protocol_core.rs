@@ -1,11 +1,12 @@
 //! mqtt-protocol-core 0.7: copies texts, and a PUBLISH as a whole into an `Arc` that its payload then shares.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use mqtt_benches::Row;
-use mqtt_benches::samples::Sample;
+use mqtt_benches::samples::{self, Sample};
 use mqtt_proto::Packet;
-use mqtt_protocol_core::mqtt::packet::{v3_1_1, v5_0};
+use mqtt_protocol_core::mqtt::packet::{Qos, v3_1_1, v5_0};
 
 use crate::{is_v5, loops};
 
@@ -28,7 +29,9 @@ macro_rules! rows {
 pub(crate) fn rows(sample: &Sample) -> Vec<Row> {
     match (&sample.packet, is_v5(sample)) {
         (Packet::Publish(_), false) => {
-            rows!(sample, |flags, body: &[u8]| v3_1_1::Publish::parse(flags, Arc::from(body)))
+            let mut rows = rows!(sample, |flags, body: &[u8]| v3_1_1::Publish::parse(flags, Arc::from(body)));
+            rows.extend(large(sample));
+            rows
         }
         (Packet::Publish(_), true) => rows!(sample, |flags, body: &[u8]| v5_0::Publish::parse(flags, Arc::from(body))),
         (Packet::PubAck(_), false) => rows!(sample, |_, body: &[u8]| v3_1_1::Puback::parse(body)),
@@ -36,6 +39,16 @@ pub(crate) fn rows(sample: &Sample) -> Vec<Row> {
         (_, false) => rows!(sample, |_, body: &[u8]| v3_1_1::Connect::parse(body)),
         (_, true) => rows!(sample, |_, body: &[u8]| v5_0::Connect::parse(body)),
     }
+}
+
+/// Its packets can be written in parts, the payload as one.
+fn large(sample: &Sample) -> Option<Row> {
+    let payload: Arc<[u8]> = Arc::from(vec![b'x'; loops::LARGE]);
+    loops::large(WHO, sample, move |_| {
+        let publish = v3_1_1::Publish::builder().topic_name(samples::TOPIC).expect("it is legal");
+        let publish = publish.qos(Qos::AtMostOnce).payload(Arc::clone(&payload)).build().expect("it is legal");
+        black_box(&publish.to_buffers()).iter().map(|part| part.len()).sum()
+    })
 }
 
 const WHO: &str = "mqtt-protocol-core 0.7.9";

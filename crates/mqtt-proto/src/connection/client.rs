@@ -351,7 +351,7 @@ fn announce_connect(connect: &mut Connect, config: &Config) -> Limits {
         return Limits { maximum_packet_size, ..Limits::UNLIMITED };
     }
     let properties = &mut connect.properties;
-    super::announce(properties, config);
+    config.announce(properties);
     Limits {
         receive_maximum: properties.receive_maximum().map_or(u16::MAX, NonZeroU16::get),
         maximum_packet_size: properties.maximum_packet_size().map_or(PROTOCOL_MAXIMUM_PACKET_SIZE, NonZeroU32::get),

@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 use core::time::Duration;
 
-use crate::QoS;
+use crate::{Properties, PropertyId, PropertyValue, QoS};
 
 /// The largest packet the protocol can express: a Remaining Length of 268,435,455 and its five-byte fixed header.
 pub const PROTOCOL_MAXIMUM_PACKET_SIZE: u32 = 268_435_460;
@@ -67,6 +67,24 @@ pub struct Config {
     pub shared_subscription_available: bool,
     /// Server: Server Keep Alive (5.0 §3.2.2.3.14) in seconds, which overrides the client's in 5.0. Default: none.
     pub server_keep_alive: Option<u16>,
+}
+
+impl Config {
+    /// Adds the limits that both CONNECT and CONNACK may carry, where the packet does not name them.
+    pub(super) fn announce(&self, properties: &mut Properties) {
+        if self.receive_maximum.get() < u16::MAX {
+            properties
+                .set_if_absent(PropertyId::ReceiveMaximum, PropertyValue::Number(self.receive_maximum.get().into()));
+        }
+        if self.maximum_packet_size < PROTOCOL_MAXIMUM_PACKET_SIZE {
+            properties
+                .set_if_absent(PropertyId::MaximumPacketSize, PropertyValue::Number(self.maximum_packet_size.max(1)));
+        }
+        if self.topic_alias_maximum > 0 {
+            properties
+                .set_if_absent(PropertyId::TopicAliasMaximum, PropertyValue::Number(self.topic_alias_maximum.into()));
+        }
+    }
 }
 
 impl Default for Config {

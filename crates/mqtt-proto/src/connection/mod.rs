@@ -13,10 +13,7 @@ use core::time::Duration;
 
 use crate::session::{Change, Session};
 use crate::write;
-use crate::{
-    ConnAck, Connect, Disconnect, Instant, PacketType, Properties, PropertyId, PropertyValue, ProtocolError,
-    ReasonCode, Rule, Text, Version,
-};
+use crate::{ConnAck, Connect, Disconnect, Instant, PacketType, ProtocolError, ReasonCode, Rule, Text, Version};
 
 mod alias;
 mod authentication;
@@ -486,19 +483,3 @@ impl<R: Role> Clone for Connection<R> {
 /// can make us owe at a time (65,535 acknowledgements), so that two ends cannot both wait for the other to read. Large
 /// payloads do not count: one of 10 MiB, which a peer that is writing one too does not read, must not stop us from reading.
 const ANSWERS_LIMIT: usize = 65_535 * 8;
-
-/// Adds the limits that both CONNECT and CONNACK may carry, where the packet does not name them.
-fn announce(properties: &mut Properties, config: &Config) {
-    if config.receive_maximum.get() < u16::MAX {
-        properties
-            .set_if_absent(PropertyId::ReceiveMaximum, PropertyValue::Number(config.receive_maximum.get().into()));
-    }
-    if config.maximum_packet_size < PROTOCOL_MAXIMUM_PACKET_SIZE {
-        properties
-            .set_if_absent(PropertyId::MaximumPacketSize, PropertyValue::Number(config.maximum_packet_size.max(1)));
-    }
-    if config.topic_alias_maximum > 0 {
-        properties
-            .set_if_absent(PropertyId::TopicAliasMaximum, PropertyValue::Number(config.topic_alias_maximum.into()));
-    }
-}

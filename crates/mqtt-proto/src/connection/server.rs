@@ -258,7 +258,7 @@ impl Connection<Server> {
             // MQTT-3.1.2-28
             properties.remove(PropertyId::ResponseInformation);
         }
-        super::announce(properties, &self.config);
+        self.config.announce(properties);
         let config: &Config = &self.config;
         if config.maximum_qos < QoS::ExactlyOnce {
             properties.set_if_absent(PropertyId::MaximumQoS, PropertyValue::Byte(config.maximum_qos as u8));
