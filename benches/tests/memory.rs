@@ -98,10 +98,11 @@ fn an_idle_connection_holds_what_is_documented() {
 fn an_idle_client_with_its_handle_and_driver_holds_what_is_documented() {
     let _clients = CLIENTS.lock();
     // Options that nobody has any more are forgotten when others come: now, and not while it is counted.
-    let another = connected(4);
+    let others = [connected(5), connected(4)];
     let alone = held(|| connected(1));
+    drop(connected(4)); // and so are those of the last client, which is one of these from now on
     let further = held(|| connected(4));
-    drop(another);
+    drop(others);
     check(&[("idle `Handle` and `Driver`", alone), ("each further one with the same options", further)]);
 }
 

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use mqtt_proto::{FixedHeader, Outbox};
 
 use crate::handle::inner::Demand;
-use crate::handle::shared::Shared;
+use crate::handle::shared::{Shared, on_clock};
 use crate::{Endpoint, Error};
 
 /// What a runtime drives: it opens transports, moves bytes, and tells the time. One for each client.
@@ -47,13 +47,13 @@ impl Driver {
     pub fn turn(&self, waker: &Waker) -> Turn {
         self.shared.store_changes();
         let Demand { read, write, close, lingers, done, timeout, .. } = self.shared.turn(waker);
-        Turn { write, read, close, lingers, done, deadline: timeout.map(|at| self.shared.on_clock(at)) }
+        Turn { write, read, close, lingers, done, deadline: timeout.map(on_clock) }
     }
 
     /// A server to be dialled, once for each attempt.
     #[must_use]
     pub fn poll_open(&self) -> Option<Endpoint> {
-        self.shared.drive(|inner, now| inner.client.poll_open(now))
+        self.shared.go_on(|inner, now| inner.client.poll_open(now))
     }
 
     /// The dial succeeded.
@@ -87,7 +87,7 @@ impl Driver {
     }
 
     /// How many bytes to read next, at most, behind the `input` that is left over: 32 KiB, or what a large packet at its front
-    /// lacks. Its message then is alone in its buffer, which goes with it and comes back with it. Never more than 7 times what
+    /// lacks. Its message then is alone in its buffer, which goes with it and comes back with it. Never more than 15 times what
     /// has arrived: nothing is reserved for what a server only announces.
     #[must_use]
     pub fn read_size(input: &[u8]) -> usize {
@@ -98,13 +98,14 @@ impl Driver {
         lacking.min(input.len().saturating_mul(GROWTH)).max(READ_AT_ONCE)
     }
 
-    /// What is to be written, lent under the lock: `f` must not block. What it advances over counts as written.
+    /// What is to be written, lent under the lock: `f` must not block. What it advances over counts as written, at the time of the
+    /// last turn.
     ///
     /// With a [store](crate::Options::store), what depends on it is made durable first.
     pub fn outbox<T>(&self, mut f: impl FnMut(&mut Outbox) -> T) -> T {
         loop {
             let _stored = self.shared.stored();
-            let lent = self.shared.drive(|inner, now| {
+            let lent = self.shared.go_on(|inner, now| {
                 if inner.client.has_changes() {
                     return None; // the application was faster: store that, too
                 }
@@ -145,15 +146,14 @@ pub struct Turn {
 const READ_AT_ONCE: usize = 32 << 10;
 
 /// How many times its length the buffer of an unfinished packet grows by at a time.
-const GROWTH: usize = 7;
+const GROWTH: usize = 15;
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.drive(|inner, now| {
-            if !inner.client.is_done() {
-                inner.client.abort(now, Error::DriverGone);
-            }
-        });
+        if self.shared.look(|inner| inner.client.is_done()) {
+            return;
+        }
+        self.shared.drive(|inner, now| inner.client.abort(now, Error::DriverGone));
     }
 }
 
@@ -177,6 +177,6 @@ mod tests {
     #[test]
     fn what_is_only_announced_reserves_nothing() {
         assert_eq!(Driver::read_size(&beginning(4)), READ_AT_ONCE);
-        assert_eq!(Driver::read_size(&beginning(32 << 10)), 7 * (32 << 10));
+        assert_eq!(Driver::read_size(&beginning(32 << 10)), 15 * (32 << 10));
     }
 }

@@ -10,6 +10,7 @@ mod driver;
 mod error;
 mod handle;
 mod options;
+mod seldom;
 mod store;
 mod url;
 

@@ -11,19 +11,20 @@ use crate::{Options, OptionsError};
 /// [`Options::send_maximum`] where the server cannot say its own: what Mosquitto bears.
 const SEND_MAXIMUM_3: NonZeroU16 = NonZeroU16::new(20).unwrap();
 
-/// The client id of the first connection.
-pub(crate) fn client_id(options: &Options, random: &mut Random) -> Result<Box<str>, OptionsError> {
+/// The client id of the first connection, which the options need no longer.
+pub(crate) fn client_id(options: &mut Options, random: &mut Random) -> Result<Text, OptionsError> {
     if !options.client_id.is_empty() {
-        return Ok(options.client_id.as_str().into());
+        let client_id = core::mem::take(&mut options.client_id);
+        return Text::try_from(client_id).map_err(|error| OptionsError::text("client_id", error));
     }
     match options.version {
         // 1 to 23 bytes, and no server is there to choose (D31-clientid). Letters and digits are what all servers take.
-        Version::V31 => Ok(format!("mqtt{:016x}", random.next()).into()),
+        Version::V31 => text("client_id", &format!("mqtt{:016x}", random.next())),
         Version::V311 if !options.clean_start => Err(OptionsError::Value {
             option: "client_id",
             problem: "MQTT 3.1.1 needs one to find a session again: set client_id, or clean_start(true)".into(),
         }),
-        Version::V311 | Version::V5 => Ok(Box::default()),
+        Version::V311 | Version::V5 => Ok(Text::default()),
     }
 }
 
@@ -31,10 +32,10 @@ pub(crate) fn client_id(options: &Options, random: &mut Random) -> Result<Box<st
 pub(crate) fn packet(
     options: &Options,
     credentials: Option<&Credentials>,
-    client_id: &str,
+    client_id: Text,
     again: bool,
 ) -> Result<Connect, OptionsError> {
-    let mut connect = Connect::new(options.version, text("client_id", client_id)?);
+    let mut connect = Connect::new(options.version, client_id);
     connect.clean_start = clean_start(options, again);
     connect.keep_alive = options.keep_alive;
     if let Some(credentials) = credentials {
@@ -108,7 +109,7 @@ pub(crate) fn leaves_nothing_behind(options: &Options) -> bool {
     options.version == Version::V5 && options.session_expiry.is_none() && options.clean_start
 }
 
-fn text(option: &'static str, value: &str) -> Result<Text, OptionsError> {
+pub(crate) fn text(option: &'static str, value: &str) -> Result<Text, OptionsError> {
     Text::try_from(value).map_err(|error| OptionsError::text(option, error))
 }
 

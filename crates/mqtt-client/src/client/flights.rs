@@ -9,9 +9,12 @@ use mqtt_proto::Instant;
 
 use super::event::MessageId;
 
-/// Messages in flight, in the order of their tokens.
+/// Messages in flight, in the order of their tokens. On the heap while there are any.
+#[derive(Debug, Default)]
+pub(crate) struct Flights(Option<Box<Ring>>);
+
 #[derive(Debug)]
-pub(crate) struct Flights {
+struct Ring {
     ring: VecDeque<Flight>,
     /// Those that are no gaps.
     live: usize,
@@ -51,16 +54,51 @@ impl Flight {
 }
 
 impl Flights {
-    pub(crate) const fn new() -> Self {
-        Self { ring: VecDeque::new(), live: 0, rises: true }
-    }
-
     pub(crate) fn len(&self) -> usize {
-        self.live
+        self.0.as_ref().map_or(0, |flights| flights.live)
     }
 
     /// Adds a message whose token is above all others.
+    #[inline]
     pub(crate) fn push(&mut self, token: u64, id: MessageId, expires: Option<Instant>) {
+        self.0.get_or_insert_default().push(token, id, expires);
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, token: u64) -> Option<(MessageId, Option<Instant>)> {
+        self.0.as_mut()?.remove(token)
+    }
+
+    /// Whether the message is among them.
+    #[inline]
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        self.0.as_ref().is_some_and(|flights| flights.contains(id))
+    }
+
+    /// Gives back room that is not needed.
+    pub(crate) fn shrink(&mut self) {
+        match &mut self.0 {
+            Some(flights) if flights.live > 0 => flights.ring.shrink_to_fit(),
+            flights => *flights = None,
+        }
+    }
+
+    /// Empties it, in the order of the tokens.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
+        let flights = self.0.take().into_iter().flat_map(|flights| flights.ring);
+        flights.filter(|flight| !flight.is_over()).map(|flight| flight.id)
+    }
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { ring: VecDeque::new(), live: 0, rises: true }
+    }
+}
+
+impl Ring {
+    #[inline]
+    fn push(&mut self, token: u64, id: MessageId, expires: Option<Instant>) {
         if let Some(last) = self.ring.back() {
             debug_assert!(last.token < token, "tokens rise");
             self.rises &= last.id < id;
@@ -71,7 +109,8 @@ impl Flights {
         self.live += 1;
     }
 
-    pub(crate) fn remove(&mut self, token: u64) -> Option<(MessageId, Option<Instant>)> {
+    #[inline]
+    fn remove(&mut self, token: u64) -> Option<(MessageId, Option<Instant>)> {
         let index = match self.ring.front() {
             Some(first) if first.token == token => 0,
             Some(_) => self.ring.binary_search_by_key(&token, |flight| flight.token).ok()?,
@@ -91,24 +130,12 @@ impl Flights {
         Some(found)
     }
 
-    /// Whether the message is among them.
-    pub(crate) fn contains(&self, id: MessageId) -> bool {
+    fn contains(&self, id: MessageId) -> bool {
         if !self.rises {
             return self.ring.iter().any(|flight| flight.id == id && !flight.is_over());
         }
         let found = self.ring.binary_search_by_key(&id, |flight| flight.id);
         found.is_ok_and(|index| self.ring.get(index).is_some_and(|flight| !flight.is_over()))
-    }
-
-    /// Gives back room that is not needed.
-    pub(crate) fn shrink(&mut self) {
-        self.ring.shrink_to_fit();
-    }
-
-    /// Empties it, in the order of the tokens.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = MessageId> {
-        self.live = 0;
-        self.ring.drain(..).filter(|flight| !flight.is_over()).map(|flight| flight.id)
     }
 }
 
@@ -121,8 +148,8 @@ mod tests {
 
     use super::*;
 
-    fn flights(messages: u64) -> Flights {
-        let mut flights = Flights::new();
+    fn flights(messages: u64) -> Ring {
+        let mut flights = Ring::default();
         (1..=messages).for_each(|token| flights.push(token, MessageId(token), None));
         flights
     }
@@ -148,7 +175,7 @@ mod tests {
     #[test]
     fn it_behaves_like_an_ordered_map_and_keeps_few_gaps() {
         for (ids_rise, keep_first) in [(true, false), (true, true), (false, false)] {
-            let (mut flights, mut model) = (Flights::new(), BTreeMap::new());
+            let (mut flights, mut model) = (Flights::default(), BTreeMap::new());
             let mut seed = 1_u32;
             for token in 1..20_000_u64 {
                 let id = MessageId(if ids_rise { token } else { token ^ 1 });
@@ -165,7 +192,7 @@ mod tests {
                 }
                 assert!(model.values().all(|id| flights.contains(*id)));
                 assert_eq!(flights.len(), model.len());
-                assert!(flights.ring.len() <= 2 * model.len() + FEW);
+                assert!(flights.0.as_ref().is_none_or(|flights| flights.ring.len() <= 2 * model.len() + FEW));
             }
             assert!(flights.drain().eq(model.into_values()));
             assert_eq!(flights.len(), 0);

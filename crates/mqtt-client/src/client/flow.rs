@@ -9,7 +9,7 @@ use super::event::{Acknowledgement, Event, MessageId, SubscriberId};
 use super::queue::{Entry, Limits, Taken};
 use super::request::Request;
 use super::subscriptions::Answer;
-use super::{Client, State};
+use super::{Client, Stage, State};
 use crate::Error;
 use crate::store::StoredChange;
 
@@ -30,7 +30,10 @@ impl Client {
     /// From the connection's events to the client's.
     pub(super) fn translate(&mut self, now: Instant, event: ClientEvent) {
         match event {
-            ClientEvent::Connected(connack) => self.connected(now, connack),
+            ClientEvent::Connected(connack) => {
+                self.connected(now, &connack);
+                self.events.push_back(Event::Connected(connack));
+            }
             ClientEvent::Unacknowledged { token, message } => {
                 let Some((id, expires)) = self.in_flight.remove(token.as_u64()) else { return };
                 match message {
@@ -53,9 +56,10 @@ impl Client {
         }
     }
 
-    fn connected(&mut self, now: Instant, connack: ConnAck) {
+    /// A connection begins.
+    pub(super) fn connected(&mut self, now: Instant, connack: &ConnAck) {
         if let State::Online(online) = &mut self.state {
-            online.since = Some(now);
+            (online.stage, online.since) = (Stage::Connected, now);
         }
         self.was_connected = true;
         self.may_rest = true;
@@ -70,7 +74,6 @@ impl Client {
             self.requests.start_over(self.subscriptions.ids());
         }
         self.is_connack_lost = false;
-        self.events.push_back(Event::Connected(connack));
     }
 
     fn acknowledged(&mut self, acknowledged: Acknowledged) {
@@ -111,7 +114,7 @@ impl Client {
 
     /// Sends what waits, as far as the connection takes it: requests first, then messages, each in order.
     pub(super) fn send_queued(&mut self, now: Instant) {
-        if !matches!(&self.state, State::Online(online) if online.settled) {
+        if !matches!(&self.state, State::Online(online) if online.stage == Stage::Settled) {
             return;
         }
         while let Some(request) = self.requests.pop() {
@@ -122,7 +125,7 @@ impl Client {
         }
         loop {
             while let Some((id, message)) = self.queue.accept_next() {
-                let copy = self.journal.then(|| message.clone());
+                let copy = self.journal.as_ref().map(|_| message.clone());
                 if let Some(message) = copy {
                     self.record_queued(id, &message);
                 }
@@ -253,7 +256,7 @@ impl Client {
 
     fn published(&mut self, id: MessageId, result: Result<Acknowledgement, Error>) {
         // Any other end is worth telling, in whatever way the message was watched.
-        let is_watched = self.watched.remove(id);
+        let is_watched = self.watches_all || self.watched.remove(id);
         if !is_watched && result.as_ref().is_ok_and(Acknowledgement::is_plain) {
             return;
         }

@@ -14,9 +14,16 @@ use mqtt_proto::{Instant, Message, QoS, Session};
 
 use super::event::MessageId;
 use super::queue::{Entry, Limits, expiry};
+use super::state::offline;
 use super::{Client, Phase, State};
 use crate::store::StoredChange;
 use crate::{Options, OptionsError};
+
+/// What a store is to be told.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    changes: Vec<StoredChange>,
+}
 
 impl Client {
     /// A client whose session and queue are kept in a store: it begins with what the store holds, and gives out what the
@@ -39,7 +46,7 @@ impl Client {
         }
         let is_named_by_options = !options.client_id.is_empty();
         let mut client = Self::new(options)?;
-        client.journal = true;
+        client.journal = Some(Box::default());
         let mut session = Session::continued();
         let mut oldest: Option<u64> = None;
         for change in stored {
@@ -69,18 +76,16 @@ impl Client {
         for (token, id, expires) in flights {
             client.in_flight.push(token, MessageId(id), expires);
         }
-        client.state = State::Offline { session, phase: Phase::Wanting };
+        client.state = offline(session, Phase::Wanting);
         Ok(client)
     }
 
     /// What the store must keep before the [`outbox`](Self::outbox) is written or a message counts as accepted. Empty for a
     /// client without a store.
     pub fn take_changes(&mut self) -> Vec<StoredChange> {
-        if !self.journal {
-            return Vec::new();
-        }
         self.collect_session_changes();
-        let mut changes = core::mem::take(&mut self.changes);
+        let Some(journal) = &mut self.journal else { return Vec::new() };
+        let mut changes = core::mem::take(&mut journal.changes);
         // A message that went straight through the queue needs no trace of that.
         let mut left = BTreeSet::new();
         for change in &changes {
@@ -102,30 +107,28 @@ impl Client {
 
     /// Whether [`take_changes`](Self::take_changes) has something to give.
     #[must_use]
+    #[inline]
     pub fn has_changes(&mut self) -> bool {
-        self.journal && {
-            self.collect_session_changes();
-            !self.changes.is_empty()
-        }
+        self.collect_session_changes();
+        self.journal.as_ref().is_some_and(|journal| !journal.changes.is_empty())
     }
 
+    #[inline]
     pub(super) fn collect_session_changes(&mut self) {
-        if !self.journal {
-            return;
-        }
+        let Some(journal) = &mut self.journal else { return };
         loop {
             let change = match &mut self.state {
                 State::Online(online) => online.connection.poll_change(),
                 State::Offline { session, .. } => session.poll_change(),
             };
             let Some(change) = change else { return };
-            self.changes.push(StoredChange::Session(change));
+            journal.changes.push(StoredChange::Session(change));
         }
     }
 
     pub(super) fn record(&mut self, change: impl FnOnce() -> StoredChange) {
-        if self.journal {
-            self.changes.push(change());
+        if let Some(journal) = &mut self.journal {
+            journal.changes.push(change());
         }
     }
 

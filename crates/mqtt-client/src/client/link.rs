@@ -1,11 +1,13 @@
 //! The life of a connection as the client sees it: begun, lost, followed by another one or by the end.
 
+use bytes::Buf;
 use mqtt_proto::{ClientEvent, Closed, Config, Connection, Instant, Session};
 
 use super::connect;
-use super::event::{Event, MessageId};
+use super::event::Event;
+use super::state::{Online, offline};
 use super::verdict::{self, Verdict};
-use super::{Client, Online, Outbox, Phase, State, Transport};
+use super::{Client, Outbox, Phase, Stage, State, Transport};
 use crate::{Error, Options, alike};
 
 impl Client {
@@ -15,9 +17,11 @@ impl Client {
             return;
         };
         self.transport = Transport::Open;
-        let config = Config { journal: self.journal, ..connect::config(&self.options) };
+        let config = Config { journal: self.journal.is_some(), ..connect::config(&self.options) };
         let config = alike::CONFIGS.share(config);
-        let packet = connect::packet(&self.options, self.credentials.as_deref(), &self.client_id, self.was_connected);
+        let packet = connect::text("client_id", &self.client_id).and_then(|client_id| {
+            connect::packet(&self.options, self.credentials.as_deref(), client_id, self.was_connected)
+        });
         let connection = match packet {
             Ok(packet) => Connection::connect(now, packet, config, session)
                 .map_err(|rejected| (Error::from(rejected.kind().clone()), rejected.into_inner())),
@@ -26,12 +30,12 @@ impl Client {
         match connection {
             Ok(mut connection) => {
                 connection.hold(self.is_held);
-                self.state = State::Online(Online { connection, since: None, settled: false });
+                self.state = State::Online(Online { connection, stage: Stage::Handshake, since: now });
             }
             // `new` has encoded this packet before, so nothing but a changed client id can be wrong with it.
             Err((error, session)) => {
-                self.state = State::Offline { session, phase: Phase::Stopped };
-                self.abandon_transport(now);
+                self.state = offline(session, Phase::Stopped);
+                self.abandon_transport();
                 self.stop(error);
             }
         }
@@ -42,12 +46,12 @@ impl Client {
     pub(super) fn settle(&mut self, now: Instant) {
         loop {
             let State::Online(online) = &mut self.state else { return };
-            if online.settled || !online.connection.is_open() {
+            if online.stage == Stage::Settled || !online.connection.is_open() {
                 return;
             }
             match online.connection.poll_event() {
                 Some(event) => self.translate(now, event),
-                None => online.settled = true,
+                None => online.stage = Stage::Settled,
             }
         }
     }
@@ -74,9 +78,9 @@ impl Client {
     }
 
     /// Leaves a dial or a transport that is of no more use to the driver, which asks [`Client::wants_close`].
-    pub(super) fn abandon_transport(&mut self, now: Instant) {
+    pub(super) fn abandon_transport(&mut self) {
         if matches!(self.transport, Transport::Dial | Transport::Open) {
-            self.transport = Transport::Closing { outbox: Box::default(), deadline: now, lingers: true };
+            self.transport = Transport::Closing { lingers: true };
         }
     }
 
@@ -93,15 +97,16 @@ impl Client {
         }
         self.collect_session_changes();
         let State::Online(online) = core::mem::replace(&mut self.state, nowhere()) else { return };
-        let Online { mut connection, since, .. } = online;
-        self.is_connack_lost |= since.is_none() && self.written > 0 && !matches!(closed, Closed::Refused(_));
+        let Online { mut connection, stage, since } = online;
+        let was_connected = stage != Stage::Handshake;
+        self.is_connack_lost |= !was_connected && self.written > 0 && !matches!(closed, Closed::Refused(_));
         let last_words =
             if cause.is_some() || closed == Closed::Eof { Outbox::default() } else { connection.outbox().take() };
-        self.state = State::Offline { session: connection.into_session(), phase: Phase::Stopped };
-        let (outbox, deadline) = (Box::new(last_words), now + CLOSING_TIME);
-        self.transport = Transport::Closing { outbox, deadline, lingers: true };
+        let (session, until) = (connection.into_session(), now + CLOSING_TIME);
+        self.state = State::Offline { session, phase: Phase::Stopped, last_words, until };
+        self.transport = Transport::Closing { lingers: true };
         self.requeue_requests();
-        if since.is_some_and(|since| now.since(since) >= self.options.backoff.stable_after) {
+        if was_connected && now.since(since) >= self.options.backoff.stable_after {
             self.failures = 0;
         }
         let (reason, verdict) = verdict::judge(closed, &self.options);
@@ -109,13 +114,13 @@ impl Client {
     }
 
     /// SUBSCRIBE and UNSUBSCRIBE without an answer go out again; the connection has forgotten them.
-    fn requeue_requests(&mut self) {
+    pub(super) fn requeue_requests(&mut self) {
         self.requests.again();
     }
 
     /// What comes after the end of a connection, or of the attempt at one.
     fn follow(&mut self, now: Instant, reason: Error, verdict: Verdict) {
-        if self.stopped.is_some() {
+        if self.is_stopped {
             return;
         }
         if let Some(ending) = &self.ending {
@@ -160,33 +165,19 @@ impl Client {
         self.stop(reason);
     }
 
-    /// The last state. Everything unfinished fails with the reason; [`Event::Stopped`] follows when the transport is gone.
-    pub(super) fn stop(&mut self, reason: Error) {
-        if let State::Offline { phase, .. } = &mut self.state {
-            *phase = Phase::Stopped;
-        }
-        let failed = |id: MessageId| Event::Published { id, result: Err(reason.clone()) };
-        self.events.extend(self.queue.drain().map(failed));
-        self.events.extend(self.in_flight.drain().map(failed));
-        self.requeue_requests();
-        while let Some(request) = self.requests.pop() {
-            self.fail_request(request, reason.clone());
-        }
-        self.stopped = Some(Box::new(reason));
-        self.finish_stopping();
-    }
-
-    pub(super) fn finish_stopping(&mut self) {
-        if let (Some(reason), Transport::None, false) = (&self.stopped, &self.transport, self.said_stopped) {
-            self.said_stopped = true;
-            self.events.push_back(Event::Stopped(Error::clone(reason)));
+    /// The transport takes no more.
+    pub(super) fn forget_last_words(&mut self) {
+        if let State::Offline { last_words, .. } = &mut self.state {
+            if last_words.has_remaining() {
+                *last_words = Outbox::default();
+            }
         }
     }
 }
 
 /// Stands in for the state while its contents are elsewhere, within one function.
 fn nowhere() -> State {
-    State::Offline { session: Session::new(), phase: Phase::Stopped }
+    offline(Session::new(), Phase::Stopped)
 }
 
 /// A Server Reference names a host and perhaps a port (5.0 section 4.11).

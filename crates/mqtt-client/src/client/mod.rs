@@ -1,4 +1,4 @@
-//! The pure client: policy around a [`Connection`], without I/O, clock or threads.
+//! The pure client: policy around a [`Connection`](mqtt_proto::Connection), without I/O, clock or threads.
 //!
 //! # Rules of this file
 //!
@@ -18,27 +18,30 @@ mod journal;
 mod link;
 mod queue;
 mod request;
+mod state;
+mod stopping;
 mod subscriptions;
 mod verbs;
 mod verdict;
 mod watched;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use mqtt_proto::{Client as ClientRole, ClientEvent, Connection, Disconnect, Instant, Message, Outbox, Session};
+use mqtt_proto::{ClientEvent, Instant, Message, Outbox, Session};
 
 pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
 
 use crate::alike;
 use crate::backoff::Random;
 use crate::options::Credentials;
-use crate::store::StoredChange;
+use crate::seldom::Seldom;
 use crate::{Endpoint, Error, Options, OptionsError};
 use flights::Flights;
-use queue::Queue;
+use journal::Journal;
+use queue::{Queue, earlier};
 use request::Requests;
+use state::{Ending, Phase, Stage, State, Transport, offline};
 use subscriptions::Subscriptions;
 pub(crate) use watched::IdMap;
 use watched::Watched;
@@ -85,78 +88,26 @@ pub struct Client {
     /// Messages of QoS 1 and 2 in the session.
     in_flight: Flights,
     /// QoS 0 messages in the outbox: the count of bytes after which each is written.
-    unwritten: VecDeque<(u64, MessageId)>,
+    unwritten: Seldom<(u64, MessageId)>,
     /// Bytes of the present transport that were written.
     written: u64,
     // Boxed, because they are rare, and most clients idle.
     ending: Option<Box<Ending>>,
+    /// Why it has stopped, if not because it was asked to.
     stopped: Option<Box<Error>>,
+    is_stopped: bool,
     said_stopped: bool,
-    events: VecDeque<Event>,
+    events: Seldom<Event>,
     /// The owner takes no more messages for now.
     is_held: bool,
     /// The connection has just been established, or a timer was due: it may be idle for a while.
     may_rest: bool,
     last_id: u64,
+    /// The owner is told of every message that ends well, and not only of those that are watched.
+    watches_all: bool,
     watched: Watched,
-    /// Whether a store wants to know what changes, and what has changed since it was told.
-    journal: bool,
-    changes: Vec<StoredChange>,
-}
-
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a client is mostly online")]
-enum State {
-    Offline { session: Session, phase: Phase },
-    Online(Online),
-}
-
-#[derive(Debug)]
-struct Online {
-    connection: Connection<ClientRole>,
-    /// When CONNACK came.
-    since: Option<Instant>,
-    /// The events that CONNACK brings (what the server forgot) have been seen: sending may begin, in the right order.
-    settled: bool,
-}
-
-/// What an offline client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Waits before it dials.
-    Waiting { until: Instant },
-    /// Wants the driver to dial.
-    Wanting,
-    /// The driver dials.
-    Dialling { deadline: Instant },
-    /// Will never dial again.
-    Stopped,
-}
-
-/// What the driver holds.
-#[derive(Debug)]
-enum Transport {
-    None,
-    /// A dial under way.
-    Dial,
-    /// A transport that a connection uses.
-    Open,
-    /// A dial to be abandoned, or a transport to be closed as soon as these last bytes are written.
-    Closing {
-        outbox: Box<Outbox>,
-        deadline: Instant,
-        /// The server may still have something to say.
-        lingers: bool,
-    },
-}
-
-/// A disconnect that was asked for and waits until all is flushed.
-#[derive(Debug)]
-struct Ending {
-    disconnect: Disconnect,
-    deadline: Instant,
-    /// Messages and requests that the deadline cut off.
-    given_up: usize,
+    /// What has changed since a store was told, if there is one.
+    journal: Option<Box<Journal>>,
 }
 
 /// The world: what the driver reports and asks.
@@ -168,16 +119,18 @@ impl Client {
     /// If the options do not make a valid CONNECT packet.
     pub fn new(mut options: Options) -> Result<Self, OptionsError> {
         let mut random = Random::new(options.seed.unwrap_or(0));
-        let client_id = connect::client_id(&options, &mut random)?;
+        let client_id = connect::client_id(&mut options, &mut random)?;
         // Nothing that can be known now shall fail later, in a task that nobody looks at.
-        let connect = connect::packet(&options, Some(&options.credentials), &client_id, false)?;
+        let connect = connect::packet(&options, Some(&options.credentials), client_id, false)?;
         connect.encoded_len().map_err(OptionsError::Connect)?;
+        // The same bytes, which were not copied.
+        let client_id = String::from_utf8(connect.client_id.into_inner().into()).unwrap_or_default().into_boxed_str();
         let credentials = core::mem::take(&mut options.credentials);
-        (options.client_id, options.seed, options.store) = (String::new(), None, None);
+        (options.seed, options.store) = (None, None);
         let session = if options.clean_start { Session::new() } else { Session::continued() };
         Ok(Self {
             random,
-            state: State::Offline { session, phase: Phase::Wanting },
+            state: offline(session, Phase::Wanting),
             transport: Transport::None,
             elsewhere: None,
             redirects: 0,
@@ -187,20 +140,21 @@ impl Client {
             failures: 0,
             queue: Queue::default(),
             requests: Requests::default(),
-            subscriptions: Subscriptions::new(options.subscription_identifiers),
-            in_flight: Flights::new(),
-            unwritten: VecDeque::new(),
+            subscriptions: Subscriptions::default(),
+            in_flight: Flights::default(),
+            unwritten: Seldom::default(),
             written: 0,
             ending: None,
             stopped: None,
+            is_stopped: false,
             said_stopped: false,
-            events: VecDeque::new(),
+            events: Seldom::default(),
             is_held: false,
             may_rest: false,
             last_id: 0,
-            watched: Watched::All,
-            journal: false,
-            changes: Vec::new(),
+            watches_all: true,
+            watched: Watched::default(),
+            journal: None,
             credentials: Some(credentials).filter(|credentials| !credentials.is_empty()).map(Box::new),
             options: alike::OPTIONS.share(options),
         })
@@ -236,7 +190,6 @@ impl Client {
         if let State::Offline { phase: Phase::Dialling { .. }, .. } = self.state {
             self.dial_failed(now, cause);
         }
-        self.finish_stopping();
     }
 
     /// Bytes from the server. Takes whole packets, leaves the tail; says how many bytes it took.
@@ -247,7 +200,9 @@ impl Client {
         match &mut self.state {
             State::Online(online) => {
                 let taken = online.connection.handle_input(now, input);
-                self.settle(now);
+                if self.journal.is_some() {
+                    self.settle(now);
+                }
                 self.after_world(now);
                 taken
             }
@@ -265,9 +220,7 @@ impl Client {
 
     /// Reading or writing failed; the transport is of no more use.
     pub fn handle_error(&mut self, now: Instant, cause: &dyn core::fmt::Display) {
-        if let Transport::Closing { outbox, .. } = &mut self.transport {
-            **outbox = Outbox::default();
-        }
+        self.forget_last_words();
         self.connection_lost(now, Error::ConnectionLost { cause: cause.to_string() });
     }
 
@@ -280,26 +233,24 @@ impl Client {
             self.dial_failed(now, "the dial was abandoned".into());
         }
         self.transport = Transport::None;
+        self.forget_last_words();
         self.written = 0;
-        for (_, id) in core::mem::take(&mut self.unwritten) {
+        for (_, id) in self.unwritten.take() {
             self.events.push_back(Event::Published { id, result: Err(Error::NotWritten) });
         }
-        self.finish_stopping();
     }
 
     /// Time has passed. Early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire_queued(now);
-        if let Transport::Closing { outbox, deadline, .. } = &mut self.transport {
-            if *deadline <= now {
-                **outbox = Outbox::default(); // the peer does not take it
-            }
+        if matches!(self.state, State::Offline { until, .. } if until <= now) {
+            self.forget_last_words(); // the peer does not take them
         }
         match &mut self.state {
             State::Offline { phase, .. } => match *phase {
                 Phase::Waiting { until } if until <= now => *phase = Phase::Wanting,
                 Phase::Dialling { deadline } if deadline <= now => {
-                    self.abandon_transport(now);
+                    self.abandon_transport();
                     self.dial_failed(now, "no answer in time".into());
                 }
                 Phase::Waiting { .. } | Phase::Dialling { .. } | Phase::Wanting | Phase::Stopped => {}
@@ -323,11 +274,9 @@ impl Client {
     /// durable, then write*.
     pub fn outbox<T>(&mut self, now: Instant, f: impl FnOnce(&mut Outbox) -> T) -> T {
         debug_assert!(!self.has_changes(), "take and store the changes before writing the outbox");
-        let mut nothing = Outbox::default();
-        let outbox = match (&mut self.transport, &mut self.state) {
-            (Transport::Closing { outbox, .. }, _) => outbox,
-            (_, State::Online(online)) => online.connection.outbox(),
-            (_, State::Offline { .. }) => &mut nothing,
+        let outbox = match &mut self.state {
+            State::Online(online) => online.connection.outbox(),
+            State::Offline { last_words, .. } => last_words,
         };
         let before = outbox.remaining();
         let value = f(outbox);
@@ -340,6 +289,7 @@ impl Client {
 
     /// Whether more bytes from the server would be taken.
     #[must_use]
+    #[inline]
     pub fn wants_input(&self) -> bool {
         match &self.state {
             State::Online(online) => online.connection.wants_input(),
@@ -349,6 +299,7 @@ impl Client {
 
     /// Whether the driver should close the transport once the outbox is empty, or abandon its dial.
     #[must_use]
+    #[inline]
     pub fn wants_close(&self) -> bool {
         matches!(self.transport, Transport::Closing { .. })
     }
@@ -356,65 +307,48 @@ impl Client {
     /// Whether the transport is to be read to its end before it is closed: the server may have something to say, and a socket that
     /// is closed before it is read may lose what was written last.
     #[must_use]
+    #[inline]
     pub fn lingers(&self) -> bool {
         matches!(self.transport, Transport::Closing { lingers: true, .. })
     }
 
     /// Whether [`poll_open`](Self::poll_open) would name something to dial.
     #[must_use]
+    #[inline]
     pub fn wants_open(&self) -> bool {
         matches!((&self.state, &self.transport), (State::Offline { phase: Phase::Wanting, .. }, Transport::None))
     }
 
     /// Whether there is something to write.
     #[must_use]
+    #[inline]
     pub fn wants_output(&mut self) -> bool {
         self.collect_session_changes();
-        match (&self.transport, &mut self.state) {
-            (Transport::Closing { outbox, .. }, _) => outbox.has_remaining(),
-            (_, State::Online(online)) => online.connection.outbox().has_remaining(),
-            (_, State::Offline { .. }) => false,
+        match &mut self.state {
+            State::Online(online) => online.connection.outbox().has_remaining(),
+            State::Offline { last_words, .. } => last_words.has_remaining(),
         }
     }
 
     /// Whether a successful CONNACK has come on the present connection.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        matches!(&self.state, State::Online(online) if online.since.is_some())
-    }
-
-    /// Whether the client has stopped and the driver's transport is gone: nothing will ever happen again.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.stopped.is_some() && matches!(self.transport, Transport::None)
-    }
-
-    /// Why the client has stopped or is stopping, if so.
-    #[must_use]
-    pub fn stop_reason(&self) -> Option<&Error> {
-        self.stopped.as_deref()
-    }
-
-    /// Whether a disconnect was asked for.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.ending.is_some()
+        matches!(&self.state, State::Online(online) if online.stage != Stage::Handshake)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = match &self.state {
             State::Offline { phase: Phase::Waiting { until: at } | Phase::Dialling { deadline: at }, .. } => Some(*at),
-            State::Offline { phase: Phase::Wanting | Phase::Stopped, .. } => None,
+            State::Offline { phase: Phase::Wanting | Phase::Stopped, last_words, until, .. } => {
+                last_words.has_remaining().then_some(*until)
+            }
             State::Online(online) => online.connection.poll_timeout(),
         };
-        let closing = match &self.transport {
-            Transport::Closing { outbox, deadline, .. } if outbox.has_remaining() => Some(*deadline),
-            Transport::Closing { .. } | Transport::None | Transport::Dial | Transport::Open => None,
-        };
-        let ending = self.ending.as_ref().filter(|_| self.stopped.is_none()).map(|ending| ending.deadline);
-        [state, closing, ending, self.queue.next_expiry()].into_iter().flatten().min()
+        let ending = self.ending.as_ref().filter(|_| !self.is_stopped).map(|ending| ending.deadline);
+        earlier(earlier(state, ending), self.queue.next_expiry())
     }
 
     /// Takes no more messages from the server while `held`: the transport pushes back, and keep alive does not mistake it for
@@ -439,9 +373,16 @@ impl Client {
             match online.connection.poll_event() {
                 // Nothing is before it.
                 Some(ClientEvent::Message(delivery)) if !self.is_held => return Some(Event::Message(delivery)),
+                // Nor before this one.
+                Some(ClientEvent::Connected(connack)) => {
+                    self.connected(now, &connack);
+                    return Some(Event::Connected(connack));
+                }
                 Some(event) => self.translate(now, event),
                 None => {
-                    online.settled = online.since.is_some();
+                    if online.stage == Stage::Connected {
+                        online.stage = Stage::Settled;
+                    }
                     self.send_queued(now);
                     self.end_if_flushed(now);
                     self.rest();
@@ -456,9 +397,10 @@ impl Client {
         if !core::mem::take(&mut self.may_rest) {
             return;
         }
-        self.events.shrink_to_fit();
-        self.unwritten.shrink_to_fit();
+        self.events.shrink();
+        self.unwritten.shrink();
         self.in_flight.shrink();
+        self.watched.shrink();
         self.queue.shrink();
         self.requests.shrink();
         if let State::Online(online) = &mut self.state {
@@ -471,16 +413,21 @@ impl Client {
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something that was not there when it was last polled to its end.
+    #[inline]
     pub(crate) fn has_news(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || self.is_to_say_stopped()
     }
 
     fn next_event(&mut self) -> Option<Event> {
-        if !self.is_held {
-            return self.events.pop_front();
+        if !self.has_news() {
+            return None;
         }
-        let index = self.events.iter().position(|event| !matches!(event, Event::Message(_)))?;
-        self.events.remove(index)
+        let next = if self.is_held {
+            self.events.remove_first(|event| !matches!(event, Event::Message(_)))
+        } else {
+            self.events.pop_front()
+        };
+        next.or_else(|| self.say_stopped())
     }
 
     /// Adds to `out` the subscriptions that a message is for, each once.

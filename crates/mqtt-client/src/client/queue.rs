@@ -390,7 +390,8 @@ fn holds(stretch: &VecDeque<Entry>, id: MessageId) -> bool {
     !stretch.is_empty() && stretch.binary_search_by_key(&id, |entry| entry.id).is_ok()
 }
 
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+#[inline]
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

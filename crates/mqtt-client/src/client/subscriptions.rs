@@ -11,10 +11,8 @@ use mqtt_proto::{Message, ReasonCode, RetainHandling, Subscribe, SubscriptionId,
 use super::event::SubscriberId;
 
 /// On the heap from the first one on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    /// Whether calls without an identifier get one.
-    identifiers: bool,
     table: Option<Box<Table>>,
 }
 
@@ -51,14 +49,10 @@ pub(crate) enum Answer {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(identifiers: bool) -> Self {
-        Self { identifiers, table: None }
-    }
-
     /// Takes a new subscription up, so that messages can be routed from now on: the server may send some before its
-    /// SUBACK (U311-3.8.4).
-    pub(crate) fn add(&mut self, subscribe: Subscribe) -> SubscriberId {
-        self.table.get_or_insert_default().add(subscribe, self.identifiers)
+    /// SUBACK (U311-3.8.4). `identifiers`: one without an identifier gets one.
+    pub(crate) fn add(&mut self, subscribe: Subscribe, identifiers: bool) -> SubscriberId {
+        self.table.get_or_insert_default().add(subscribe, identifiers)
     }
 
     /// The SUBSCRIBE of a subscription; `None` if it is not wanted any more.
@@ -300,7 +294,7 @@ mod tests {
 
     #[test]
     fn each_change_of_whom_a_message_is_for_is_counted_upwards() {
-        let mut subscriptions = Subscriptions::new(true);
+        let mut subscriptions = Subscriptions::default();
         let mut counts = vec![subscriptions.changes()];
         let filters = ["a", "b", "c"].map(TopicFilter::from_static);
         let subscribe = || {
@@ -308,7 +302,7 @@ mod tests {
             Subscribe::new(all.to_vec())
         };
         let [first, second] = [(), ()].map(|()| {
-            let id = subscriptions.add(subscribe());
+            let id = subscriptions.add(subscribe(), true);
             counts.push(subscriptions.changes());
             id
         });

@@ -10,8 +10,7 @@ use mqtt_proto::{
 use super::event::{Event, MessageId, RequestId, SubscriberId};
 use super::queue::{Entry, Limits, Pushed, expiry};
 use super::request::Request;
-use super::watched::{IdMap, Watched};
-use super::{Client, Ending, State, Transport, connect};
+use super::{Client, Ending, Stage, State, Transport, connect};
 use crate::{Endpoint, Error, QueuePolicy};
 
 impl Client {
@@ -39,7 +38,7 @@ impl Client {
         self.last_id += 1;
         let id = MessageId(self.last_id);
         let mut superseded = Vec::new();
-        let copy = self.journal.then(|| message.clone());
+        let copy = self.journal.as_ref().map(|_| message.clone());
         let is_connected = self.is_connected();
         let pushed =
             self.queue.push(Limits::of(&self.options), Entry::new(now, id, message), is_connected, &mut superseded);
@@ -63,8 +62,8 @@ impl Client {
     fn may_pass_the_queue(&self, qos: QoS) -> bool {
         match &self.state {
             State::Online(online) => {
-                let is_next = self.queue.is_empty() && self.requests.is_empty() && !self.journal;
-                is_next && online.settled && online.connection.can_publish(qos)
+                let is_next = self.queue.is_empty() && self.requests.is_empty() && self.journal.is_none();
+                is_next && online.stage == Stage::Settled && online.connection.can_publish(qos)
             }
             State::Offline { .. } => false,
         }
@@ -89,7 +88,7 @@ impl Client {
             // The order of sending is not the one of publishing.
             QueuePolicy::KeepLatest => self.unwritten.iter().any(|(_, other)| *other == id),
             QueuePolicy::Wait | QueuePolicy::Refuse | QueuePolicy::DropOldest => {
-                self.unwritten.binary_search_by_key(&id, |(_, other)| *other).is_ok()
+                self.unwritten.finds(&id, |(_, other)| *other)
             }
         };
         is_unwritten || self.in_flight.contains(id) || self.queue.contains(id)
@@ -98,7 +97,7 @@ impl Client {
     /// From now on, no [`Event::Published`] tells that a message has ended well, but for those that are watched: the owner asks
     /// [`is_pending`](Self::is_pending).
     pub(crate) fn watch_none(&mut self) {
-        self.watched = Watched::These(IdMap::default());
+        self.watches_all = false;
     }
 
     pub(crate) fn watch(&mut self, id: MessageId) {
@@ -111,7 +110,7 @@ impl Client {
 
     /// Whether the connection takes no more because the transport is behind.
     pub(crate) fn is_transport_behind(&self) -> bool {
-        matches!(&self.state, State::Online(online) if online.settled && !online.connection.can_publish(QoS::AtMostOnce))
+        matches!(&self.state, State::Online(online) if online.stage == Stage::Settled && !online.connection.can_publish(QoS::AtMostOnce))
     }
 
     /// Whether a message still waits for room in the queue.
@@ -137,7 +136,7 @@ impl Client {
     pub fn subscribe(&mut self, now: Instant, subscribe: Subscribe) -> Result<SubscriberId, Error> {
         self.check_running()?;
         subscribe.encoded_len(self.options.version).map_err(CommandError::Encode)?;
-        let id = self.subscriptions.add(subscribe);
+        let id = self.subscriptions.add(subscribe, self.options.subscription_identifiers);
         self.requests.push(Request::Subscribe(id));
         self.send_queued(now);
         Ok(id)
@@ -213,8 +212,8 @@ impl Client {
     ///
     /// The client has stopped, or the DISCONNECT cannot be expressed in this version.
     pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect) -> Result<(), Error> {
-        if let Some(reason) = &self.stopped {
-            return Err(Error::clone(reason));
+        if let Some(reason) = self.stop_reason() {
+            return Err(reason.clone());
         }
         disconnect.encoded_len(self.options.version).map_err(CommandError::Encode)?;
         if self.ending.is_none() {
@@ -232,13 +231,13 @@ impl Client {
 
     /// Stops because what it needs has failed, without a word to the server. The driver closes the transport.
     pub fn fail(&mut self, now: Instant, reason: Error) {
-        if self.stopped.is_none() {
+        if !self.is_stopped {
             self.ending = None;
             Arc::make_mut(&mut self.options).reconnect = false;
             self.connection_lost(now, reason.clone());
             self.stop(reason);
         }
-        self.abandon_transport(now);
+        self.abandon_transport();
     }
 
     /// Stops at once, without a word to the server: nobody drives this client any more.
@@ -263,10 +262,10 @@ impl Client {
     pub(super) fn end_if_flushed(&mut self, now: Instant) {
         let settled = match &self.state {
             // While the handshake is under way, what a lost session brings back is not known yet.
-            State::Online(online) => online.settled || online.since.is_none(),
+            State::Online(online) => online.stage != Stage::Connected,
             State::Offline { .. } => true,
         };
-        if settled && self.ending.is_some() && self.stopped.is_none() && self.unfinished() == 0 {
+        if settled && self.ending.is_some() && !self.is_stopped && self.unfinished() == 0 {
             self.end_now(now);
         }
     }
@@ -275,7 +274,7 @@ impl Client {
     pub(super) fn end_now(&mut self, now: Instant) {
         let given_up = self.unfinished();
         let Some(ending) = &mut self.ending else { return };
-        if self.stopped.is_some() {
+        if self.is_stopped {
             return;
         }
         ending.given_up = given_up;
@@ -292,7 +291,7 @@ impl Client {
                 Err(error) => self.connection_lost(now, error.into()),
             },
             State::Offline { .. } => {
-                self.abandon_transport(now);
+                self.abandon_transport();
                 self.stop(if given_up == 0 { Error::Stopped } else { Error::NotFlushed { unfinished: given_up } });
             }
         }
@@ -301,7 +300,7 @@ impl Client {
     /// Whether a server to which all is settled has no reason to send anything: no ping, and no subscription, not even one of an
     /// earlier client with this session.
     fn is_server_silent(&self) -> bool {
-        let is_new = self.options.clean_start && self.subscriptions.changes() == 0 && !self.journal;
+        let is_new = self.options.clean_start && self.subscriptions.changes() == 0 && self.journal.is_none();
         let is_answered = matches!(&self.state, State::Online(online) if !online.connection.awaits_ping_response());
         is_new && is_answered && self.credentials.as_ref().is_none_or(|said| said.authentication.is_none())
     }
@@ -316,8 +315,8 @@ impl Client {
     }
 
     fn check_running(&self) -> Result<(), Error> {
-        match (&self.stopped, &self.ending) {
-            (Some(reason), _) => Err(Error::clone(reason)),
+        match (self.stop_reason(), &self.ending) {
+            (Some(reason), _) => Err(reason.clone()),
             (None, Some(_)) => Err(Error::Stopped),
             (None, None) => Ok(()),
         }

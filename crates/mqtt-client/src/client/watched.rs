@@ -9,25 +9,23 @@ use super::event::MessageId;
 pub(crate) type IdMap<T> = HashMap<MessageId, T, BuildHasherDefault<Spread>>;
 
 /// The messages of which the owner wants to be told that they have ended well.
-#[derive(Debug)]
-pub(crate) enum Watched {
-    All,
-    These(IdMap<()>),
-}
+#[derive(Debug, Default)]
+pub(crate) struct Watched(Option<Box<IdMap<()>>>);
 
 impl Watched {
     pub(crate) fn add(&mut self, id: MessageId) {
-        match self {
-            Self::All => {}
-            Self::These(ids) => drop(ids.insert(id, ())),
-        }
+        self.0.get_or_insert_default().insert(id, ());
     }
 
-    /// Whether the message was among them. If they are named one by one, it no longer is.
+    /// Whether the message was among them. It no longer is.
     pub(crate) fn remove(&mut self, id: MessageId) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(ids) => !ids.is_empty() && ids.remove(&id).is_some(),
+        self.0.as_mut().is_some_and(|ids| !ids.is_empty() && ids.remove(&id).is_some())
+    }
+
+    /// Gives back its room if it is empty.
+    pub(crate) fn shrink(&mut self) {
+        if self.0.as_ref().is_some_and(|ids| ids.is_empty()) {
+            self.0 = None;
         }
     }
 }

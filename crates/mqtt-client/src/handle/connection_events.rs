@@ -51,7 +51,7 @@ pub struct Events {
 impl Events {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let id = shared.run(|inner, _| {
-            let is_over = inner.stopped.is_some();
+            let is_over = inner.is_stopped();
             inner.rare().log.add(is_over)
         });
         Self { shared, id }

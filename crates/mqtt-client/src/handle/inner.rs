@@ -16,6 +16,7 @@ use super::requests::First;
 use super::streams::{Claim, Offered, Queued, StreamId, Streams};
 use super::unclaimed::Unclaimed;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
+use crate::seldom::Seldom;
 use crate::{Acknowledgement, Error};
 
 #[derive(Debug)]
@@ -29,10 +30,11 @@ pub(crate) struct Inner {
     pub(crate) rare: Option<Box<Rare>>,
     /// How the first connection went.
     pub(crate) first: First,
-    pub(crate) stopped: Option<Box<Error>>,
+    /// Who waits for that, or for the end: mostly one at most.
+    lobby: Option<Waker>,
     /// Futures under way that only an answer of the server completes. While there are any, streams may grow beyond their
     /// limit: the answer comes after the messages that are before it.
-    pub(crate) awaiting_server: usize,
+    pub(crate) awaiting_server: u32,
     /// A message whose stream is full.
     pub(super) stalled: Option<Box<Delivery>>,
     /// Woken after unlocking.
@@ -51,7 +53,7 @@ pub(crate) struct Rare {
     pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
     pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
     pub(crate) log: EventLog,
-    /// Those who wait for `first` or `stopped`.
+    /// Those who wait in the lobby besides the first.
     lobby: Vec<Waker>,
     /// Messages that are in the queue and will be accepted when they are stored.
     pub(super) unstored: Vec<MessageId>,
@@ -71,21 +73,25 @@ impl Rare {
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     first: Option<Waker>,
-    others: Vec<Waker>,
+    others: Seldom<Waker>,
 }
 
 impl Wakers {
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        self.first.take().into_iter().chain(core::mem::take(&mut self.others))
+    /// Takes all of them: one, and others that there are rarely any of.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<(Waker, Seldom<Waker>)> {
+        let first = self.first.take()?;
+        Some((first, core::mem::take(&mut self.others)))
     }
 }
 
 impl Extend<Waker> for Wakers {
+    #[inline]
     fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
         for waker in wakers {
             match &self.first {
                 None => self.first = Some(waker),
-                Some(_) => self.others.push(waker),
+                Some(_) => self.others.push_back(waker),
             }
         }
     }
@@ -140,7 +146,7 @@ impl Inner {
         client.watch_none();
         let options = client.options();
         let (manual_acks, unsubscribe_on_drop) = (options.manual_acks, options.unsubscribe_on_drop);
-        let (streams, unclaimed) = (Streams::new(options), Unclaimed::new(options));
+        let (streams, unclaimed) = (Streams::default(), Unclaimed::new(options));
         Self {
             client,
             manual_acks,
@@ -150,22 +156,37 @@ impl Inner {
             unclaimed,
             rare: None,
             first: First::Awaited,
-            stopped: None,
+            lobby: None,
             awaiting_server: 0,
             stalled: None,
             wakers: Wakers::default(),
             seen: Demand::default(),
             sleepers: [None, None],
-            now: Instant::ZERO,
+            now: super::shared::now(),
             has_store,
         }
     }
 
-    /// Registers for `first` and `stopped`.
+    /// Why the client has stopped, once all is told and the transport is gone.
+    pub(crate) fn stop_reason(&self) -> Option<&Error> {
+        self.client.stop_reason().filter(|_| self.is_stopped())
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.client.has_said_stopped()
+    }
+
+    /// Registers for the first connection and for the end.
     pub(crate) fn wait_in_lobby(&mut self, waker: &Waker) {
-        let lobby = &mut self.rare().lobby;
-        if !lobby.iter().any(|other| other.will_wake(waker)) {
-            lobby.push(waker.clone());
+        match &self.lobby {
+            None => self.lobby = Some(waker.clone()),
+            Some(first) if first.will_wake(waker) => {}
+            Some(_) => {
+                let others = &mut self.rare().lobby;
+                if !others.iter().any(|other| other.will_wake(waker)) {
+                    others.push(waker.clone());
+                }
+            }
         }
     }
 
@@ -180,8 +201,9 @@ impl Inner {
         }
     }
 
-    /// Wakes those who wait for `first` or `stopped`.
+    /// Wakes those who wait for the first connection or for the end.
     fn wake_lobby(&mut self) {
+        self.wakers.extend(self.lobby.take());
         if let Some(rare) = &mut self.rare {
             self.wakers.extend(rare.lobby.drain(..));
             self.shrink();
@@ -362,7 +384,6 @@ impl Inner {
             Event::Stopped(reason) => {
                 self.outcomes.close();
                 self.first.set(Err(&reason));
-                self.stopped = Some(Box::new(reason));
                 self.wakers.extend(self.streams.end_all());
                 if let Some(rare) = &mut self.rare {
                     self.wakers.extend(rare.log.end());

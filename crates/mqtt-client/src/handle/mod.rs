@@ -3,6 +3,7 @@
 mod block_on;
 mod connection_events;
 pub(crate) mod inner;
+mod lease;
 mod outcomes;
 mod received;
 mod requests;
@@ -13,11 +14,12 @@ mod ticket;
 mod unclaimed;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use mqtt_proto::{
-    Auth, Disconnect, Instant, Message, QoS, ReasonCode, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe,
+    Auth, Disconnect, Message, QoS, ReasonCode, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe,
 };
 
 use block_on::block_on;
@@ -29,7 +31,8 @@ pub use ticket::{Accepted, Ticket};
 
 use crate::client::Client;
 use crate::{Driver, Error, Options, OptionsError};
-use shared::Shared;
+use lease::Lease;
+use shared::{Shared, now};
 
 /// A client: what the application holds, and what a runtime drives.
 ///
@@ -39,21 +42,27 @@ use shared::Shared;
 ///
 /// If the options cannot make a CONNECT packet.
 pub fn new(options: Options) -> Result<(Handle, Driver), OptionsError> {
-    // The operating system's randomness, by way of the standard library's hash keys.
-    let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one("mqtt-client"));
+    let seed = options.seed.unwrap_or_else(next_seed);
     let options = options.seed(seed);
     let store = options.store.clone();
     let client = match &store {
         Some(store) => {
             let stored = store.lock().load().map_err(OptionsError::Store)?;
-            // The clock of this client starts with it.
-            Client::restore(Instant::ZERO, options, stored)?
+            Client::restore(now(), options, stored)?
         }
         None => Client::new(options)?,
     };
     let shared = Arc::new(Shared::new(client, store));
-    let lease = Arc::new(Lease { shared: Arc::clone(&shared) });
-    Ok((Handle { lease }, Driver::new(shared)))
+    Ok((Handle { lease: Lease::new(&shared) }, Driver::new(shared)))
+}
+
+/// Another one for each client.
+fn next_seed() -> u64 {
+    static SEEDS: OnceLock<AtomicU64> = OnceLock::new();
+    // The operating system's randomness, by way of the standard library's hash keys: once, for it takes time.
+    let seeds = SEEDS.get_or_init(|| AtomicU64::new(RandomState::new().hash_one("mqtt-client")));
+    // An odd number that has nothing to do with how a seed is made use of.
+    seeds.fetch_add(0xD1B5_4A32_D192_ED03, Ordering::Relaxed)
 }
 
 /// A connected client, or one that is about to be. Cheap to clone, usable from any thread and any runtime.
@@ -66,7 +75,7 @@ pub fn new(options: Options) -> Result<(Handle, Driver), OptionsError> {
 /// `disconnect`.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    lease: Arc<Lease>,
+    lease: Lease,
 }
 
 impl Handle {
@@ -115,7 +124,7 @@ impl Handle {
     /// has brought and no stream was for (see [`clean_start`](Options::clean_start)).
     #[must_use]
     pub fn messages(&self) -> Messages {
-        Messages::new(Arc::clone(&self.lease))
+        Messages::new(self.lease.clone())
     }
 
     /// Unsubscribes from a filter. Streams that have no other filter end.
@@ -169,19 +178,6 @@ impl Handle {
     }
 
     fn shared(&self) -> &Arc<Shared> {
-        &self.lease.shared
-    }
-}
-
-/// Keeps the client alive: held by handles and streams. The last one that goes ends it.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    pub(crate) shared: Arc<Shared>,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // If it has stopped, there is nothing left to end; a plain DISCONNECT can always be encoded.
-        let _ = self.shared.run(|inner, now| inner.client.disconnect(now, Disconnect::new(ReasonCode::SUCCESS)));
+        self.lease.shared()
     }
 }

@@ -122,7 +122,7 @@ impl Future for Disconnecting {
             Ok(shared) => shared,
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
-        shared.look(|inner| match inner.stopped.as_deref() {
+        shared.look(|inner| match inner.stop_reason() {
             Some(Error::Stopped) => Poll::Ready(Ok(())),
             Some(reason) => Poll::Ready(Err(reason.clone())),
             None => {

@@ -8,7 +8,8 @@
 //!   takes another turn before it sleeps.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use mqtt_proto::{Instant, Message};
@@ -23,9 +24,25 @@ use crate::store::{SharedStore, Store};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    clock: std::time::Instant,
     inner: Mutex<Inner>,
-    store: Option<SharedStore>,
+    store: Option<Box<SharedStore>>,
+    /// How many [`Lease`](super::lease::Lease)s there are.
+    pub(super) leases: AtomicUsize,
+}
+
+/// The time of all clients of this process: it begins with the first of them.
+pub(crate) fn now() -> Instant {
+    Instant::from_millis(millis(beginning().elapsed()))
+}
+
+/// A moment of theirs on the system's clock.
+pub(crate) fn on_clock(at: Instant) -> std::time::Instant {
+    beginning() + at.since(Instant::ZERO)
+}
+
+fn beginning() -> std::time::Instant {
+    static BEGINNING: OnceLock<std::time::Instant> = OnceLock::new();
+    *BEGINNING.get_or_init(std::time::Instant::now)
 }
 
 /// What a ticket needs to know of its message.
@@ -39,11 +56,11 @@ pub(crate) struct Published {
 
 impl Shared {
     pub(crate) fn new(client: Client, store: Option<SharedStore>) -> Self {
-        Self { clock: std::time::Instant::now(), inner: Mutex::new(Inner::new(client, store.is_some())), store }
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        Instant::from_millis(millis(self.clock.elapsed()))
+        Self {
+            inner: Mutex::new(Inner::new(client, store.is_some())),
+            store: store.map(Box::new),
+            leases: AtomicUsize::new(0),
+        }
     }
 
     /// Does something under the lock, then all that follows from it.
@@ -62,10 +79,20 @@ impl Shared {
         value
     }
 
+    /// [`drive`](Self::drive) for what comes right after a turn, which has looked at the clock.
+    pub(crate) fn go_on<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
+        let mut inner = self.lock();
+        let now = inner.now;
+        let value = f(&mut inner, now);
+        inner.pump(now);
+        Self::unlock_and_wake(inner);
+        value
+    }
+
     /// Does what time asks for, and tells what there is to do; `waker` is kept for when there is more.
     pub(crate) fn turn(&self, waker: &Waker) -> Demand {
         let mut inner = self.lock();
-        inner.now = self.now();
+        inner.now = now();
         let now = inner.now;
         let mut timeout = inner.client.poll_timeout();
         if timeout.is_some_and(|at| at <= now) {
@@ -77,11 +104,6 @@ impl Shared {
         inner.keep_turn(waker, demand);
         Self::unlock_and_wake(inner);
         demand
-    }
-
-    /// A moment of the client's on the system's clock.
-    pub(crate) fn on_clock(&self, at: Instant) -> std::time::Instant {
-        self.clock + at.since(Instant::ZERO)
     }
 
     /// Publishes a message.
@@ -105,7 +127,7 @@ impl Shared {
     /// each message would tell little.
     fn recently(&self, inner: &mut Inner, must_be_exact: bool) -> Instant {
         if must_be_exact || !inner.seen.write {
-            inner.now = self.now();
+            inner.now = now();
         }
         inner.now
     }
@@ -146,15 +168,18 @@ impl Shared {
     fn change<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> (T, MutexGuard<'_, Inner>) {
         let mut inner = self.lock();
         // The clock is read under the lock, so that the client sees time pass in one direction.
-        inner.now = self.now();
+        inner.now = now();
         let now = inner.now;
         (f(&mut inner, now), inner)
     }
 
     fn unlock_and_wake(mut inner: MutexGuard<'_, Inner>) {
-        let wakers = inner.wakers.take();
+        let Some((first, mut others)) = inner.wakers.take() else { return };
         drop(inner);
-        wakers.for_each(Waker::wake);
+        first.wake();
+        if !others.is_empty() {
+            others.take().for_each(Waker::wake);
+        }
     }
 
     /// Makes durable what has changed; publishing goes on meanwhile. Called by the driver before it sleeps.

@@ -17,8 +17,12 @@ pub(crate) enum StreamId {
     Subscriber(SubscriberId),
 }
 
+/// On the heap from the first stream or message on.
+#[derive(Debug, Default)]
+pub(crate) struct Streams(Option<Box<Tables>>);
+
 #[derive(Debug)]
-pub(crate) struct Streams {
+struct Tables {
     streams: BTreeMap<StreamId, Stream>,
     last: u64,
     messages: usize,
@@ -143,8 +147,8 @@ impl Routing {
     }
 }
 
-impl Streams {
-    pub(crate) fn new(options: &Options) -> Self {
+impl Tables {
+    fn new(options: &Options) -> Self {
         Self {
             streams: BTreeMap::new(),
             last: 0,
@@ -155,27 +159,9 @@ impl Streams {
         }
     }
 
-    pub(crate) fn add_everything(&mut self) -> StreamId {
-        self.last += 1;
-        let id = StreamId::Everything(self.last);
+    fn add(&mut self, id: StreamId) {
         self.forget_route();
         self.streams.insert(id, Stream::default());
-        id
-    }
-
-    pub(crate) fn add_subscriber(&mut self, id: SubscriberId) {
-        self.forget_route();
-        self.streams.insert(StreamId::Subscriber(id), Stream::default());
-    }
-
-    /// Whom a message is for. Give the list back to [`Streams::recycle`].
-    pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
-        let changes = client.routing_changes();
-        let routing = self.routing.get_or_insert_default();
-        if !routing.route.is_for(message, changes) {
-            routing.look_up(&self.streams, client, message, changes);
-        }
-        core::mem::take(&mut routing.route.targets)
     }
 
     fn forget_route(&mut self) {
@@ -184,20 +170,58 @@ impl Streams {
         }
     }
 
+    fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.streams.get_mut(&id)
+    }
+}
+
+impl Streams {
+    fn tables(&mut self, options: &Options) -> &mut Tables {
+        self.0.get_or_insert_with(|| Box::new(Tables::new(options)))
+    }
+
+    fn shared(&mut self) -> Option<&mut HashMap<u64, Shared>> {
+        self.0.as_mut()?.routing.as_mut().map(|routing| &mut routing.shared)
+    }
+
+    pub(crate) fn add_everything(&mut self, options: &Options) -> StreamId {
+        let tables = self.tables(options);
+        tables.last += 1;
+        let id = StreamId::Everything(tables.last);
+        tables.add(id);
+        id
+    }
+
+    pub(crate) fn add_subscriber(&mut self, options: &Options, id: SubscriberId) {
+        self.tables(options).add(StreamId::Subscriber(id));
+    }
+
+    /// Whom a message is for. Give the list back to [`Streams::recycle`].
+    pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
+        let changes = client.routing_changes();
+        let tables = self.tables(client.options());
+        let routing = tables.routing.get_or_insert_default();
+        if !routing.route.is_for(message, changes) {
+            routing.look_up(&tables.streams, client, message, changes);
+        }
+        core::mem::take(&mut routing.route.targets)
+    }
+
     pub(crate) fn recycle(&mut self, targets: Vec<StreamId>) {
-        if let Some(routing) = &mut self.routing {
+        if let Some(routing) = self.0.as_mut().and_then(|tables| tables.routing.as_mut()) {
             routing.route.targets = targets;
         }
     }
 
     /// Puts a message that is for nobody else into a stream.
     pub(crate) fn offer(&mut self, id: StreamId, may_grow: bool, delivery: Delivery) -> Offered {
-        let Some(stream) = self.streams.get_mut(&id) else { return Offered::TooMuch };
-        let is_full = stream.queue.len() >= self.messages || stream.bytes >= self.bytes;
+        let Some(tables) = &mut self.0 else { return Offered::TooMuch };
+        let Some(stream) = tables.streams.get_mut(&id) else { return Offered::TooMuch };
+        let is_full = stream.queue.len() >= tables.messages || stream.bytes >= tables.bytes;
         if !may_grow && is_full {
             return Offered::Full(delivery);
         }
-        if delivery.ack.is_none() && stream.bytes >= self.overflow {
+        if delivery.ack.is_none() && stream.bytes >= tables.overflow {
             return Offered::TooMuch;
         }
         let Delivery { message, dup, ack } = delivery;
@@ -209,11 +233,16 @@ impl Streams {
     }
 
     pub(crate) fn is_full(&self, id: StreamId) -> bool {
-        self.streams.get(&id).is_some_and(|stream| stream.queue.len() >= self.messages || stream.bytes >= self.bytes)
+        self.0.as_ref().is_some_and(|tables| {
+            let is_full = |stream: &Stream| stream.queue.len() >= tables.messages || stream.bytes >= tables.bytes;
+            tables.streams.get(&id).is_some_and(is_full)
+        })
     }
 
     pub(crate) fn is_overflowing(&self, id: StreamId) -> bool {
-        self.streams.get(&id).is_some_and(|stream| stream.bytes >= self.overflow)
+        self.0
+            .as_ref()
+            .is_some_and(|tables| tables.streams.get(&id).is_some_and(|stream| stream.bytes >= tables.overflow))
     }
 
     pub(crate) fn claims(
@@ -221,23 +250,23 @@ impl Streams {
         ack: Option<Ack>,
         targets: usize,
     ) -> Claims<impl Iterator<Item = Option<Claim>> + use<>> {
-        let (unwanted, sole, shared) = match (ack, targets) {
-            (Some(ack), 0) => (Some(ack), None, None),
-            (Some(ack), 1) => (None, Some(Claim::Sole(ack)), None),
-            (Some(ack), _) => {
-                self.last += 1;
+        let (unwanted, sole, shared) = match (ack, targets, &mut self.0) {
+            (Some(ack), 0, _) | (Some(ack), _, None) => (Some(ack), None, None),
+            (Some(ack), 1, _) => (None, Some(Claim::Sole(ack)), None),
+            (Some(ack), _, Some(tables)) => {
+                tables.last += 1;
                 let shared = Shared { ack, missing: targets, refusal: None };
-                self.routing.get_or_insert_default().shared.insert(self.last, shared);
-                (None, None, Some(self.last))
+                tables.routing.get_or_insert_default().shared.insert(tables.last, shared);
+                (None, None, Some(tables.last))
             }
-            (None, _) => (None, None, None),
+            (None, _, _) => (None, None, None),
         };
         let mut sole = sole;
         Claims { unwanted, each: core::iter::from_fn(move || Some(sole.take().or(shared.map(Claim::Shared)))) }
     }
 
     pub(crate) fn push(&mut self, id: StreamId, queued: Queued) -> Option<Waker> {
-        let stream = self.streams.get_mut(&id)?;
+        let stream = self.0.as_mut()?.get_mut(id)?;
         stream.bytes += cost(&queued.message);
         stream.claims += usize::from(queued.claim.is_some());
         stream.queue.push_back(queued);
@@ -247,7 +276,7 @@ impl Streams {
     /// Takes the next message; or leaves the waker, if one is given, for when there is one. If taking the others has no
     /// consequence either, they go to `rest`, which is empty.
     pub(crate) fn take(&mut self, id: StreamId, waker: Option<&Waker>, rest: &mut VecDeque<Queued>) -> Taken {
-        let Some(stream) = self.streams.get_mut(&id) else { return Taken::Over };
+        let Some(stream) = self.0.as_mut().and_then(|tables| tables.get_mut(id)) else { return Taken::Over };
         match stream.queue.pop_front() {
             Some(queued) if stream.claims == 0 => {
                 stream.bytes = 0;
@@ -272,8 +301,9 @@ impl Streams {
 
     /// Gives a stream up; what it has not handed out is returned.
     pub(crate) fn remove(&mut self, id: StreamId) -> VecDeque<Queued> {
-        self.forget_route();
-        self.streams.remove(&id).map(|stream| stream.queue).unwrap_or_default()
+        let Some(tables) = &mut self.0 else { return VecDeque::new() };
+        tables.forget_route();
+        tables.streams.remove(&id).map(|stream| stream.queue).unwrap_or_default()
     }
 
     /// The claim's holder will never settle it, and so the message is not acknowledged by the others, either. Returns the
@@ -281,7 +311,7 @@ impl Streams {
     pub(crate) fn abandon(&mut self, claim: Claim) -> Option<Ack> {
         match claim {
             Claim::Sole(ack) => Some(ack),
-            Claim::Shared(key) => self.routing.as_mut()?.shared.remove(&key).map(|shared| shared.ack),
+            Claim::Shared(key) => self.shared()?.remove(&key).map(|shared| shared.ack),
         }
     }
 
@@ -290,7 +320,7 @@ impl Streams {
         match claim {
             Claim::Sole(ack) => Some(ack.with_reason(reason)),
             Claim::Shared(key) => {
-                let all = &mut self.routing.as_mut()?.shared;
+                let all = self.shared()?;
                 let shared = all.get_mut(&key)?;
                 shared.missing -= 1;
                 if reason.is_failure() {
@@ -307,18 +337,21 @@ impl Streams {
 
     /// Nothing more will come into this stream.
     pub(crate) fn end(&mut self, id: StreamId) -> Option<Waker> {
-        self.forget_route();
-        let stream = self.streams.get_mut(&id)?;
+        let tables = self.0.as_mut()?;
+        tables.forget_route();
+        let stream = tables.get_mut(id)?;
         stream.is_over = true;
         stream.waker.take()
     }
 
     /// Nothing more will come into any stream.
     pub(crate) fn end_all(&mut self) -> impl Iterator<Item = Waker> {
-        self.forget_route();
-        self.streams.values_mut().filter_map(|stream| {
-            stream.is_over = true;
-            stream.waker.take()
+        self.0.iter_mut().flat_map(|tables| {
+            tables.forget_route();
+            tables.streams.values_mut().filter_map(|stream| {
+                stream.is_over = true;
+                stream.waker.take()
+            })
         })
     }
 }

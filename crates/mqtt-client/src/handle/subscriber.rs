@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 use mqtt_proto::{ReasonCode, Subscribe};
 
 use super::inner::Slot;
+use super::lease::Lease;
 use super::streams::{Queued, StreamId, Taken};
-use super::{Lease, Received, block_on};
+use super::{Received, block_on};
 use crate::Error;
 use crate::client::SubscriberId;
 
@@ -31,14 +32,14 @@ struct Live {
 /// Whether this future is counted as awaiting the server; uncounted when it is dropped.
 #[derive(Debug)]
 struct Count {
-    lease: Arc<Lease>,
+    lease: Lease,
     is_counted: bool,
 }
 
 impl Drop for Count {
     fn drop(&mut self) {
         if self.is_counted {
-            self.lease.shared.run(|inner, _| inner.count(&mut self.is_counted, false));
+            self.lease.shared().run(|inner, _| inner.count(&mut self.is_counted, false));
         }
     }
 }
@@ -48,17 +49,17 @@ impl Subscribing {
         Self(Err(error))
     }
 
-    pub(super) fn subscribe(lease: &Arc<Lease>, subscribe: Subscribe) -> Self {
-        let asked = lease.shared.run(|inner, now| {
+    pub(super) fn subscribe(lease: &Lease, subscribe: Subscribe) -> Self {
+        let asked = lease.shared().run(|inner, now| {
             let id = inner.client.subscribe(now, subscribe)?;
-            inner.streams.add_subscriber(id);
+            inner.streams.add_subscriber(inner.client.options(), id);
             inner.claim(StreamId::Subscriber(id));
             inner.rare().subscribing.insert(id, Slot::default());
             Ok(id)
         });
         Self(asked.map(|id| {
-            let inbox = Inbox { lease: Arc::clone(lease), id: StreamId::Subscriber(id), taken: VecDeque::new() };
-            let count = Count { lease: Arc::clone(lease), is_counted: false };
+            let inbox = Inbox { lease: lease.clone(), id: StreamId::Subscriber(id), taken: VecDeque::new() };
+            let count = Count { lease: lease.clone(), is_counted: false };
             Some(Live { inbox, id, count })
         }))
     }
@@ -86,7 +87,7 @@ impl Future for Subscribing {
         };
         let Some(mut live) = state.take() else { panic!("`Subscribing` was polled after it was ready") };
         let Live { inbox, id, count } = &mut live;
-        let result = inbox.lease.shared.run(|inner, _| {
+        let result = inbox.lease.shared().run(|inner, _| {
             let Some(slot) = inner.rare().subscribing.get_mut(id) else { return Some(Err(Error::Stopped)) };
             let result = slot.result.take();
             if result.is_none() {
@@ -155,11 +156,11 @@ pub struct Messages {
 }
 
 impl Messages {
-    pub(super) fn new(lease: Arc<Lease>) -> Self {
-        let id = lease.shared.run(|inner, _| {
-            let id = inner.streams.add_everything();
+    pub(super) fn new(lease: Lease) -> Self {
+        let id = lease.shared().run(|inner, _| {
+            let id = inner.streams.add_everything(inner.client.options());
             inner.claim(id);
-            if inner.stopped.is_some() {
+            if inner.is_stopped() {
                 // It has just been added: nobody waits for it.
                 let _ = inner.streams.end(id);
             }
@@ -212,7 +213,7 @@ impl Future for Next<'_> {
 /// One stream's place in the shared state. Dropping it gives the stream up.
 #[derive(Debug)]
 struct Inbox {
-    lease: Arc<Lease>,
+    lease: Lease,
     id: StreamId,
     /// Messages that are ours alone: none of them is to be acknowledged.
     taken: VecDeque<Queued>,
@@ -234,7 +235,7 @@ impl Inbox {
         if let Some(queued) = self.taken.pop_front() {
             return Poll::Ready(Some(Received::new(queued, None)));
         }
-        let shared = &self.lease.shared;
+        let shared = self.lease.shared();
         match shared.take(self.id, waker, &mut self.taken) {
             // With a claim on it, acknowledging is left to the application.
             Taken::Message(queued) => {
@@ -249,6 +250,6 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.lease.shared.run(|inner, now| inner.give_up(now, self.id));
+        self.lease.shared().run(|inner, now| inner.give_up(now, self.id));
     }
 }

@@ -170,6 +170,11 @@ impl Connection<Client> {
     }
 
     fn apply_connack(&mut self, properties: &Properties) {
+        if properties.is_empty() {
+            self.peer = Limits::UNLIMITED;
+            self.outgoing_aliases = OutgoingAliases::new(0);
+            return; // nothing to look up, as always in 3.x
+        }
         self.peer = Limits {
             receive_maximum: properties.receive_maximum().map_or(u16::MAX, NonZeroU16::get),
             maximum_packet_size: properties.maximum_packet_size().map_or(PROTOCOL_MAXIMUM_PACKET_SIZE, NonZeroU32::get),
@@ -293,7 +298,7 @@ impl<R: super::Role> Connection<R> {
     pub(crate) fn send_ping(&mut self) {
         self.shrink();
         if !self.timers.is_set(Timer::PingResponse) {
-            self.ping_waits_behind = (self.outbox_len() > 0).then(|| self.outbox.written());
+            self.ping_waits_behind = self.before_ping();
             self.arm_ping_response();
         }
         // A server that takes not even two bytes is never asked (MQTT-3.2.2-15), and its silence ends the connection.
@@ -309,12 +314,16 @@ impl<R: super::Role> Connection<R> {
         self.timers.set(Timer::PingResponse, self.now + timeout);
     }
 
+    fn before_ping(&self) -> u64 {
+        if self.outbox_len() > 0 { self.outbox.written() } else { NOTHING }
+    }
+
     /// When the period began that has just ended, PINGREQ stood behind other bytes, and the transport has taken some: a large
     /// message on a slow link. Then the server gets another period, the last of them after PINGREQ is out.
     fn ping_was_on_its_way(&mut self) -> bool {
         let written = self.outbox.written();
-        let has_moved = self.ping_waits_behind.is_some_and(|before| before != written);
-        self.ping_waits_behind = (self.outbox_len() > 0).then_some(written);
+        let has_moved = self.ping_waits_behind != NOTHING && self.ping_waits_behind != written;
+        self.ping_waits_behind = self.before_ping();
         has_moved
     }
 
@@ -359,6 +368,9 @@ fn announce_connect(connect: &mut Connect, config: &Config) -> Limits {
         ..Limits::UNLIMITED
     }
 }
+
+/// PINGREQ waits behind nothing.
+pub(super) const NOTHING: u64 = u64::MAX;
 
 /// PINGREQ: a fixed header alone.
 const PING_LEN: u32 = 2;

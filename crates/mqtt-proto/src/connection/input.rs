@@ -2,14 +2,17 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::{FixedHeader, Instant, Packet, PacketId, PacketType, Properties, ProtocolError, ReasonCode};
+use crate::{ConnAck, FixedHeader, Instant, Packet, PacketId, PacketType, Properties, ProtocolError, ReasonCode};
 
 use super::{Connection, Phase, Role, Timer, rules, server};
 
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP up to this length has no properties, and is read without sharing its bytes.
 const BARE_ACK: usize = 6;
 
-/// The length of such a packet without a reason code.
+/// A CONNACK up to this length has no properties, either.
+const BARE_CONNACK: usize = 5;
+
+/// The length of an acknowledgement without a reason code.
 const PLAIN_ACK: usize = 4;
 
 /// So many bytes of an unfinished packet show that a client is alive.
@@ -208,9 +211,9 @@ impl<R: Role> Connection<R> {
             Packet::PubComp(ack) => self.receive_pubcomp(ack.packet_id, Properties::default()),
             Packet::PingReq => self.handle_packet(Packet::PingReq),
             Packet::PingResp => self.handle_packet(Packet::PingResp),
-            // `is_bare` names the six above.
+            Packet::ConnAck(ack) => self.handle_packet(Packet::ConnAck(ConnAck::new(ack.session_present, ack.reason))),
+            // `is_bare` names the seven above.
             Packet::Connect(_)
-            | Packet::ConnAck(_)
             | Packet::Publish(_)
             | Packet::Subscribe(_)
             | Packet::SubAck(_)
@@ -300,9 +303,9 @@ fn is_bare(header: &FixedHeader) -> bool {
         PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
             header.frame_len() <= BARE_ACK
         }
+        PacketType::ConnAck => header.frame_len() <= BARE_CONNACK,
         PacketType::PingReq | PacketType::PingResp => true,
         PacketType::Connect
-        | PacketType::ConnAck
         | PacketType::Publish
         | PacketType::Subscribe
         | PacketType::SubAck

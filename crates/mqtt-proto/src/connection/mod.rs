@@ -104,8 +104,8 @@ pub struct Connection<R: Role> {
     timers: Timers,
     /// The application has let input wait and nothing has come since: the peer's silence says nothing yet.
     input_waited: bool,
-    /// What the transport had taken when the PINGRESP deadline was set, if PINGREQ had to wait for more.
-    ping_waits_behind: Option<u64>,
+    /// What the transport had taken when the PINGRESP deadline was set, if PINGREQ had to wait for more; else `NOTHING`.
+    ping_waits_behind: u64,
     /// Bytes of an unfinished packet for which the server's keep alive has been put off.
     tail_credited: u32,
     /// The application lets nothing in.
@@ -336,7 +336,7 @@ impl<R: Role> Connection<R> {
             input_wanted: 0,
             timers: Timers::default(),
             input_waited: false,
-            ping_waits_behind: None,
+            ping_waits_behind: client::NOTHING,
             tail_credited: 0,
             is_held: false,
             keep_alive: 0,
