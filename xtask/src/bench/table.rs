@@ -282,6 +282,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_document_is_what_figures_and_aims_say() {
+        let conditions = read_conditions(&figures_document()).unwrap();
+        let written = document(&results::read(&results_path()).unwrap(), &conditions).unwrap();
+        let committed = fs::read_to_string(figures_document()).unwrap();
+        assert!(written == committed, "write it again: cargo xtask bench document");
+    }
+
+    #[test]
     fn a_table_has_the_floor_first_and_marks_who_is_ahead() {
         let figure = |who, metric, value| Figure::new("codec", "decode/puback", who, metric, value);
         let figures = [
