@@ -83,12 +83,6 @@ impl Outbox {
     pub(crate) fn written(&self) -> u64 {
         self.written
     }
-
-    /// Bytes of `small` before the first splice.
-    fn head(&self) -> &[u8] {
-        let end = self.splices.front().map_or(self.small.len(), |splice| splice.gap);
-        &self.small[..end]
-    }
 }
 
 impl Buf for Outbox {
@@ -97,9 +91,10 @@ impl Buf for Outbox {
     }
 
     fn chunk(&self) -> &[u8] {
-        match (self.head(), self.splices.front()) {
-            ([], Some(splice)) => &splice.payload,
-            (head, _) => head,
+        match self.splices.front() {
+            None => &self.small,
+            Some(Splice { gap: 0, payload }) => payload,
+            Some(Splice { gap, .. }) => &self.small[..*gap],
         }
     }
 
@@ -134,23 +129,23 @@ impl Buf for Outbox {
     fn advance(&mut self, mut count: usize) {
         assert!(count <= self.remaining(), "cannot advance past the end of the outbox");
         self.written += count as u64;
-        while let Some(splice) = self.splices.front_mut() {
-            let step = splice.gap.min(count);
-            splice.gap -= step;
-            self.gaps -= step;
-            take_front(&mut self.small, step);
-            count -= step;
-            // None is left if the gap has not ended, and no payload here is empty.
-            let step = splice.payload.len().min(count);
-            splice.payload.advance(step);
-            self.spliced -= step;
-            count -= step;
-            if !splice.payload.is_empty() {
-                return;
+        while count > 0 {
+            let Some(splice) = self.splices.front_mut() else { return take_front(&mut self.small, count) };
+            if splice.gap > 0 {
+                let step = splice.gap.min(count);
+                splice.gap -= step;
+                self.gaps -= step;
+                take_front(&mut self.small, step);
+                count -= step;
+            } else if count < splice.payload.len() {
+                self.spliced -= count;
+                return splice.payload.advance(count);
+            } else {
+                self.spliced -= splice.payload.len();
+                count -= splice.payload.len();
+                self.splices.pop_front();
             }
-            self.splices.pop_front();
         }
-        take_front(&mut self.small, count);
     }
 }
 
