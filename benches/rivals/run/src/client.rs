@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::results::{Results, with_version};
 
 /// Programs and the package whose version they are called by. Those without one say it themselves.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("floor", ""),
     ("ours-tokio", ""),
     ("ours-std", ""),
@@ -22,6 +22,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("mqtt5", "mqtt5"),
     ("mosquitto", ""),
     ("paho", ""),
+    ("paho-async", ""),
 ];
 
 /// Name, scenario, count, size. About a second each.
