@@ -10,6 +10,7 @@ use mqtt_proto::{
 use super::event::{Event, MessageId, RequestId, SubscriberId};
 use super::queue::{Entry, Limits, Pushed, expiry};
 use super::request::Request;
+use super::state::Online;
 use super::{Client, Ending, Stage, State, Transport, connect};
 use crate::{Endpoint, Error, QueuePolicy};
 
@@ -297,11 +298,13 @@ impl Client {
         }
     }
 
-    /// Whether a server to which all is settled has no reason to send anything: no ping, and no subscription, not even one of an
-    /// earlier client with this session.
+    /// Whether a server to which all is settled has no reason to send anything: no CONNECT, no ping, and no subscription, not even
+    /// one of an earlier client with this session.
     fn is_server_silent(&self) -> bool {
         let is_new = self.options.clean_start && self.subscriptions.changes() == 0 && self.journal.is_none();
-        let is_answered = matches!(&self.state, State::Online(online) if !online.connection.awaits_ping_response());
+        let owes_nothing =
+            |online: &Online| online.stage != Stage::Handshake && !online.connection.awaits_ping_response();
+        let is_answered = matches!(&self.state, State::Online(online) if owes_nothing(online));
         is_new && is_answered && self.credentials.as_ref().is_none_or(|said| said.authentication.is_none())
     }
 
