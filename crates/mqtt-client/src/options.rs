@@ -424,7 +424,9 @@ impl Options {
 impl Credentials {
     /// Whether there is nothing to say.
     pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let Self { username, password, will, user_properties, authentication } = self;
+        let is_named = username.is_some() || password.is_some() || authentication.is_some();
+        !is_named && will.is_none() && user_properties.is_empty()
     }
 }
 

@@ -178,6 +178,9 @@ where
                 Box::pin(link.part(lingers)).await;
             }
             link.close();
+            if poll_fn(|cx| Poll::Ready(link.driver.turn(cx.waker()).done)).await {
+                return;
+            }
         }
     }
 }
@@ -207,6 +210,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     async fn next_open(&mut self) -> Option<Endpoint> {
         let Self { driver, timer, .. } = self;
         poll_fn(|cx| {
+            let server = driver.poll_open(); // as mostly at the beginning
+            if server.is_some() {
+                return Poll::Ready(server);
+            }
             loop {
                 let turn = driver.turn(cx.waker());
                 if turn.done {

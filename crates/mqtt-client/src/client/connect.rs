@@ -38,7 +38,7 @@ pub(crate) fn packet(
     let mut connect = Connect::new(options.version, client_id);
     connect.clean_start = clean_start(options, again);
     connect.keep_alive = options.keep_alive;
-    if let Some(credentials) = credentials {
+    if let Some(credentials) = credentials.filter(|credentials| !credentials.is_empty()) {
         connect = identified(connect, credentials)?;
     }
     if options.request_response_information {

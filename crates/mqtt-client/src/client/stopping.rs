@@ -35,6 +35,15 @@ impl Client {
         if let State::Offline { phase, .. } = &mut self.state {
             *phase = Phase::Stopped;
         }
+        if self.unfinished() > 0 {
+            self.fail_unfinished(&reason);
+        }
+        self.is_stopped = true;
+        self.stopped = Some(reason).filter(|reason| *reason != Error::Stopped).map(Box::new);
+    }
+
+    #[cold]
+    fn fail_unfinished(&mut self, reason: &Error) {
         let failed = |id: MessageId| Event::Published { id, result: Err(reason.clone()) };
         self.events.extend(self.queue.drain().map(failed));
         self.events.extend(self.in_flight.drain().map(failed));
@@ -42,8 +51,6 @@ impl Client {
         while let Some(request) = self.requests.pop() {
             self.fail_request(request, reason.clone());
         }
-        self.is_stopped = true;
-        self.stopped = Some(reason).filter(|reason| *reason != Error::Stopped).map(Box::new);
     }
 
     /// Whether the last event is due.

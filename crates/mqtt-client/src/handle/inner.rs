@@ -43,7 +43,9 @@ pub(crate) struct Inner {
     /// Wake a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
     sleepers: [Option<Waker>; 2],
     /// The latest time that the client has heard of.
-    pub(super) now: Instant,
+    pub(crate) now: Instant,
+    /// The driver has just told it, and will take a turn.
+    pub(super) is_now: bool,
     pub(super) has_store: bool,
 }
 
@@ -163,6 +165,7 @@ impl Inner {
             seen: Demand::default(),
             sleepers: [None, None],
             now: super::shared::now(),
+            is_now: false,
             has_store,
         }
     }

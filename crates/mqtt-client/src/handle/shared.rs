@@ -74,6 +74,7 @@ impl Shared {
     pub(crate) fn drive<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
         let (value, mut inner) = self.change(f);
         let now = inner.now;
+        inner.is_now = true;
         inner.pump(now);
         Self::unlock_and_wake(inner);
         value
@@ -92,7 +93,10 @@ impl Shared {
     /// Does what time asks for, and tells what there is to do; `waker` is kept for when there is more.
     pub(crate) fn turn(&self, waker: &Waker) -> Demand {
         let mut inner = self.lock();
-        inner.now = now();
+        // Mostly right after something that has looked at the clock. If not, time that is late asks for one turn more.
+        if !core::mem::take(&mut inner.is_now) {
+            inner.now = now();
+        }
         let now = inner.now;
         let mut timeout = inner.client.poll_timeout();
         if timeout.is_some_and(|at| at <= now) {
