@@ -34,6 +34,7 @@ fn an_idle_client_pings_an_eighth_before_the_interval_ends() {
             ["52500 client: PINGREQ", "52500 server: PINGRESP", "105000 client: PINGREQ", "105000 server: PINGRESP"]
         );
         assert!(pair.client.connection.is_open() && pair.server.connection.is_open());
+        assert!(!pair.client.connection.awaits_ping_response());
     }
 }
 
@@ -95,8 +96,10 @@ fn a_half_open_link_is_found_ten_seconds_after_the_ping() {
     for version in VERSIONS {
         let mut pair = minute(version);
         pair.half_open();
+        pair.run_until(52_499);
+        assert!(!pair.client.connection.awaits_ping_response());
         pair.run_until(62_499);
-        assert!(pair.client.connection.is_open());
+        assert!(pair.client.connection.awaits_ping_response() && pair.client.connection.is_open());
         assert!(pair.step());
         assert_eq!(pair.now(), 62_500);
         assert_eq!(pair.client.closed, Some(Closed::TimedOut(Timer::PingResponse)));
