@@ -3,6 +3,73 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::hash::{Hash, Hasher};
+use core::ops::Deref;
+
+/// What reads as an empty one until it is used. Whether it has been used makes no difference to what it equals.
+#[derive(Clone, Debug)]
+pub(crate) struct Seldom<T>(Option<Box<T>>);
+
+/// What can be empty, and has one such value for all that are.
+pub(crate) trait Empty: Default + 'static {
+    fn empty() -> &'static Self;
+}
+
+impl<T: Empty> Seldom<T> {
+    /// Makes room for it, if there is none.
+    #[inline]
+    pub(crate) fn make(&mut self) -> &mut T {
+        self.0.get_or_insert_with(Self::room)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn room() -> Box<T> {
+        Box::default()
+    }
+
+    /// It, if it has been used: for changes that mean nothing to an empty one.
+    #[inline]
+    pub(crate) fn used(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
+    /// Empties it and gives back its room.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T> Default for Seldom<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Empty> Deref for Seldom<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(used) => used,
+            None => T::empty(),
+        }
+    }
+}
+
+impl<T: Empty + PartialEq> PartialEq for Seldom<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Empty + Eq> Eq for Seldom<T> {}
+
+impl<T: Empty + Hash> Hash for Seldom<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
 
 /// A queue of which an unused one is one word. Whether it has been used makes no difference to what it equals.
 #[derive(Clone, Debug)]
@@ -10,6 +77,8 @@ use core::hash::{Hash, Hasher};
 pub(crate) struct SeldomQueue<T>(Option<Box<VecDeque<T>>>);
 
 impl<T> SeldomQueue<T> {
+    pub(crate) const EMPTY: Self = Self(None);
+
     pub(crate) fn push_back(&mut self, value: T) {
         self.0.get_or_insert_default().push_back(value);
     }
@@ -109,8 +178,8 @@ mod tests {
         queue.iter().copied().collect()
     }
 
-    /// What the queue gives a hasher.
-    fn hashed(queue: &SeldomQueue<u32>) -> Vec<u8> {
+    /// What the value gives a hasher.
+    fn hashed(value: &impl Hash) -> Vec<u8> {
         #[derive(Default)]
         struct Bytes(Vec<u8>);
         impl Hasher for Bytes {
@@ -123,8 +192,29 @@ mod tests {
             }
         }
         let mut bytes = Bytes::default();
-        queue.hash(&mut bytes);
+        value.hash(&mut bytes);
         bytes.0
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+    struct Count(u32);
+
+    impl Empty for Count {
+        fn empty() -> &'static Self {
+            &Self(0)
+        }
+    }
+
+    #[test]
+    fn what_was_never_used_reads_as_an_empty_one_and_equals_it() {
+        let (unused, mut count) = (Seldom::<Count>::default(), Seldom::<Count>::default());
+        assert!(*unused == Count(0) && count.used().is_none());
+        count.make().0 = 1;
+        assert!(count.used().is_some() && count != unused && hashed(&count) != hashed(&unused));
+        count.make().0 = 0;
+        assert!(count.used().is_some() && count == unused && hashed(&count) == hashed(&unused));
+        count.clear();
+        assert!(count.used().is_none());
     }
 
     #[test]

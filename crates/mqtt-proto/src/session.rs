@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::seldom::SeldomQueue;
+use crate::seldom::{Seldom, SeldomQueue};
 use crate::{Instant, Message, PacketId, QoS, ReasonCode, Text};
 
 pub(crate) mod incoming;
@@ -108,8 +108,8 @@ pub struct Session {
     confirmed: bool,
     /// When it entered its first connection: with this an `Ack` of another session is told apart.
     pub(crate) born: Option<Instant>,
-    pub(crate) outgoing: Outgoing,
-    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Seldom<Outgoing>,
+    pub(crate) incoming: Seldom<Incoming>,
     tokens: u64,
     deliveries: u64,
     pub(crate) connections: u32,
@@ -177,7 +177,7 @@ impl Session {
 
     /// Records the application's acknowledgement of a QoS 2 message that waits for one.
     pub(crate) fn acked(&mut self, ack: &Ack) -> Option<()> {
-        let entry = self.incoming.get_mut(ack.key.packet_id)?;
+        let entry = self.received(ack.key.packet_id)?;
         if entry.delivery != ack.key.delivery || entry.state != incoming::State::DueRec {
             return None;
         }
@@ -192,8 +192,21 @@ impl Session {
     pub(crate) fn forget_delivery(&mut self, ack: &Ack) {
         let AckKey { packet_id, delivery, .. } = ack.key;
         let is_due = |entry: &mut incoming::Entry| entry.delivery == delivery && entry.state == incoming::State::DueRec;
-        if self.incoming.get_mut(packet_id).is_some_and(is_due) {
-            self.incoming.remove(packet_id);
+        if self.received(packet_id).is_some_and(is_due) {
+            self.forget_id(packet_id);
+        }
+    }
+
+    /// A QoS 2 message of the peer whose handshake is not finished.
+    #[inline]
+    pub(crate) fn received(&mut self, packet_id: PacketId) -> Option<&mut incoming::Entry> {
+        self.incoming.used()?.get_mut(packet_id)
+    }
+
+    /// The peer's packet id stands for nothing any more.
+    pub(crate) fn forget_id(&mut self, packet_id: PacketId) {
+        if let Some(incoming) = self.incoming.used() {
+            incoming.remove(packet_id);
         }
     }
 
@@ -201,18 +214,18 @@ impl Session {
     #[inline]
     pub(crate) fn published(&mut self, packet_id: PacketId, token: Token, message: Message) {
         self.record(|| Change::Published { packet_id, token, message: message.clone() });
-        self.outgoing.insert_message(token, message);
+        self.outgoing.make().insert_message(token, message);
     }
 
     /// PUBREC: the message is the peer's.
     pub(crate) fn released(&mut self, packet_id: PacketId, reason: ReasonCode) {
         self.record(|| Change::Released { packet_id, reason });
-        self.outgoing.release(packet_id, reason);
+        self.outgoing.make().release(packet_id, reason);
     }
 
     /// A message of ours is finished.
     pub(crate) fn finished(&mut self, packet_id: PacketId) -> Option<Slot> {
-        let slot = self.outgoing.remove(packet_id)?;
+        let slot = self.outgoing.used()?.remove(packet_id)?;
         self.record(|| Change::Finished { packet_id });
         Some(slot)
     }
@@ -224,7 +237,7 @@ impl Session {
 
     /// PUBREL: a message of the peer is finished.
     pub(crate) fn completed(&mut self, packet_id: PacketId) {
-        self.incoming.remove(packet_id);
+        self.forget_id(packet_id);
         self.record(|| Change::Completed { packet_id });
     }
 
@@ -252,7 +265,7 @@ impl Session {
     }
 
     pub(crate) fn lost_message(&mut self) -> Option<(Token, Option<Message>)> {
-        self.outgoing.remove_first_message()
+        self.outgoing.used()?.remove_first_message()
     }
 
     /// Whether changes wait that must be durable before the peer hears of them. That a message is finished is not one of
@@ -263,8 +276,12 @@ impl Session {
 
     /// Gives back the room of what is empty.
     pub(crate) fn shrink(&mut self) {
-        self.outgoing.shrink();
-        self.incoming.shrink();
+        if self.outgoing.used().is_some_and(Outgoing::shrink) {
+            self.outgoing.clear();
+        }
+        if self.incoming.len() == 0 {
+            self.incoming.clear();
+        }
         self.changes.shrink();
     }
 
@@ -280,15 +297,23 @@ impl Session {
 
     /// Leaves a connection: requests are not part of a session, and nothing has been sent on the next connection.
     pub(crate) fn end_connection(&mut self) {
-        self.outgoing.begin_connection();
-        self.incoming.begin_connection();
+        self.nothing_is_sent();
     }
 
     /// Enters a new connection.
     pub(crate) fn begin_connection(&mut self, now: Instant) {
         self.born.get_or_insert(now);
         self.connections = self.connections.wrapping_add(1);
-        self.outgoing.begin_connection();
-        self.incoming.begin_connection();
+        self.nothing_is_sent();
+    }
+
+    /// On the next connection, in either direction.
+    fn nothing_is_sent(&mut self) {
+        if let Some(outgoing) = self.outgoing.used() {
+            outgoing.begin_connection();
+        }
+        if let Some(incoming) = self.incoming.used() {
+            incoming.begin_connection();
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Connection<Client> {
 
     fn requested(&mut self, state: State) -> Token {
         let token = self.session.next_token();
-        self.session.outgoing.insert_request(token, state);
+        self.session.outgoing.make().insert_request(token, state);
         self.packet_sent();
         token
     }
@@ -231,7 +231,7 @@ impl Connection<Client> {
     }
 
     fn answered(&mut self, packet_id: PacketId) -> Option<Token> {
-        self.session.outgoing.remove(packet_id).map(|slot| slot.token)
+        self.session.outgoing.used()?.remove(packet_id).map(|slot| slot.token)
     }
 
     fn receive_disconnect(&mut self, disconnect: Disconnect) -> Result<(), ProtocolError> {

@@ -20,6 +20,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::seldom::Empty;
 use crate::session::incoming::{Entry, State};
 use crate::session::{Ack, AckKey, Session};
 use crate::{
@@ -49,17 +50,27 @@ struct Due {
     answer: Option<(ReasonCode, Option<Text>)>,
 }
 
+impl Empty for Dues {
+    fn empty() -> &'static Self {
+        static EMPTY: Dues = Dues { queue: VecDeque::new(), first: 0, unfinished: 0, tolerated: 0 };
+        &EMPTY
+    }
+}
+
 impl Dues {
     /// The number that the next one will have.
     fn next(&self) -> u64 {
         self.first + self.queue.len() as u64
     }
 
-    /// Gives back the room of an empty queue.
-    pub(crate) fn shrink(&mut self) {
-        if self.queue.is_empty() && self.queue.capacity() > 0 {
-            self.queue = VecDeque::new();
-        }
+    /// Whether it may be forgotten: no entry of the session has a place in it, either.
+    pub(crate) fn is_over(&self) -> bool {
+        self.queue.is_empty() && self.unfinished == 0 && self.tolerated == 0
+    }
+
+    /// One that was unfinished is so no longer.
+    fn finish_one(&mut self) {
+        self.unfinished = self.unfinished.saturating_sub(1);
     }
 
     fn get_mut(&mut self, number: u64) -> Option<&mut Due> {
@@ -67,10 +78,15 @@ impl Dues {
         self.queue.get_mut(usize::try_from(index).ok()?)
     }
 
-    fn pop_answered(&mut self) -> Option<(Due, ReasonCode, Option<Text>)> {
-        let (reason, text) = self.queue.front_mut()?.answer.take()?;
+    #[inline]
+    fn pop_answered(&mut self) -> Option<Due> {
+        let due = self.queue.front()?;
+        due.answer.as_ref()?;
+        if due.qos != QoS::ExactlyOnce {
+            self.finish_one(); // PUBACK is the end
+        }
         self.first += 1;
-        self.queue.pop_front().map(|due| (due, reason, text))
+        self.queue.pop_front()
     }
 }
 
@@ -111,12 +127,13 @@ impl<R: Role> Connection<R> {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(due).filter(|_| connection == self.session.connections),
             // The session remembers it first: the answer may wait behind others when the connection ends.
-            QoS::ExactlyOnce => self.session.acked(&ack).and_then(|_| self.session.incoming.get_mut(packet_id)?.due),
+            QoS::ExactlyOnce => self.session.acked(&ack).and_then(|_| self.session.received(packet_id)?.due),
         };
         if self.phase != Phase::Open {
             return Ok(());
         }
-        if let Some(due) = due.and_then(|due| self.dues.get_mut(due)).filter(|due| due.delivery == delivery) {
+        let due = due.and_then(|due| self.dues.used()?.get_mut(due));
+        if let Some(due) = due.filter(|due| due.delivery == delivery) {
             due.answer = Some((ack.reason, ack.reason_string));
             self.send_answered();
         }
@@ -169,7 +186,7 @@ impl<R: Role> Connection<R> {
     }
 
     fn receive_exactly_once(&mut self, message: Message, dup: bool, packet_id: PacketId) -> Result<(), ProtocolError> {
-        let mut known = self.session.incoming.get_mut(packet_id).map(|entry| *entry);
+        let mut known = self.session.received(packet_id).map(|entry| *entry);
         if self.version == Version::V31 && !dup && known.is_some_and(|entry| entry.due.is_none()) {
             // A 3.1 server that lost the session cannot say so; a first attempt under a known id is a new message.
             self.session.completed(packet_id);
@@ -181,7 +198,12 @@ impl<R: Role> Connection<R> {
         let Some(entry) = known else {
             let delivery = self.session.next_delivery();
             let due = self.push_due(packet_id, QoS::ExactlyOnce, delivery, None);
-            self.session.incoming.insert(Entry { id: packet_id, state: State::DueRec, delivery, due: Some(due) });
+            self.session.incoming.make().insert(Entry {
+                id: packet_id,
+                state: State::DueRec,
+                delivery,
+                due: Some(due),
+            });
             self.deliver(message, dup, Some((packet_id, due, delivery)));
             return Ok(());
         };
@@ -194,7 +216,7 @@ impl<R: Role> Connection<R> {
         };
         self.check_due_queue()?;
         let due = self.push_due(packet_id, QoS::ExactlyOnce, entry.delivery, answer);
-        if let Some(entry) = self.session.incoming.get_mut(packet_id) {
+        if let Some(entry) = self.session.received(packet_id) {
             entry.due = Some(due);
         }
         self.send_answered();
@@ -202,7 +224,7 @@ impl<R: Role> Connection<R> {
     }
 
     pub(crate) fn receive_pubrel(&mut self, packet_id: PacketId) -> Result<(), ProtocolError> {
-        let reason = match self.session.incoming.get_mut(packet_id).map(|entry| *entry) {
+        let reason = match self.session.received(packet_id).map(|entry| *entry) {
             None if self.version == Version::V5 => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
             None => ReasonCode::SUCCESS,
             Some(Entry { state: State::DueRec | State::Acked(_), due: Some(_), .. }) => {
@@ -211,7 +233,7 @@ impl<R: Role> Connection<R> {
             Some(Entry { due, .. }) => {
                 self.session.completed(packet_id);
                 if due.is_some() {
-                    self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
+                    self.dues.make().finish_one();
                 }
                 ReasonCode::SUCCESS
             }
@@ -241,10 +263,11 @@ impl<R: Role> Connection<R> {
         if self.dues.unfinished >= u32::from(self.unfinished_limit()) {
             return Err(self.broke(PacketType::Publish, "QoS", &rules::RECEIVE_MAXIMUM));
         }
-        if self.dues.unfinished >= u32::from(self.own.receive_maximum) {
-            self.dues.tolerated = self.dues.tolerated.saturating_add(1);
+        let dues = self.dues.make();
+        if dues.unfinished >= u32::from(self.own.receive_maximum) {
+            dues.tolerated = dues.tolerated.saturating_add(1);
         }
-        self.dues.unfinished += 1;
+        dues.unfinished += 1;
         Ok(())
     }
 
@@ -268,8 +291,9 @@ impl<R: Role> Connection<R> {
         delivery: u64,
         answer: Option<(ReasonCode, Option<Text>)>,
     ) -> u64 {
-        let number = self.dues.next();
-        self.dues.queue.push_back(Due { packet_id, qos, delivery, answer });
+        let dues = self.dues.make();
+        let number = dues.next();
+        dues.queue.push_back(Due { packet_id, qos, delivery, answer });
         number
     }
 
@@ -284,13 +308,11 @@ impl<R: Role> Connection<R> {
 
     /// Sends the acknowledgements up to the first that the application still owes.
     fn send_answered(&mut self) {
-        while let Some((due, reason, text)) = self.dues.pop_answered() {
+        while let Some(mut due) = self.dues.used().and_then(Dues::pop_answered) {
+            let Some((reason, text)) = due.answer.take() else { continue };
             let is_failure = reason.is_failure() && self.version == Version::V5;
             let packet_type = match due.qos {
-                QoS::AtMostOnce | QoS::AtLeastOnce => {
-                    self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
-                    PacketType::PubAck
-                }
+                QoS::AtMostOnce | QoS::AtLeastOnce => PacketType::PubAck,
                 QoS::ExactlyOnce => {
                     if !self.answered_exactly_once(&due, is_failure) {
                         continue;
@@ -313,14 +335,13 @@ impl<R: Role> Connection<R> {
     /// Whether PUBREC is wanted still: the answer to a repetition may have waited until the handshake was over, and would
     /// be taken for the answer to the next message with this id.
     fn answered_exactly_once(&mut self, due: &Due, is_failure: bool) -> bool {
-        let Some(entry) = self.session.incoming.get_mut(due.packet_id).filter(|entry| entry.delivery == due.delivery)
-        else {
+        let Some(entry) = self.session.received(due.packet_id).filter(|entry| entry.delivery == due.delivery) else {
             return false;
         };
         if is_failure {
             // MQTT-4.3.3-9: the id is free.
-            self.session.incoming.remove(due.packet_id);
-            self.dues.unfinished = self.dues.unfinished.saturating_sub(1);
+            self.session.forget_id(due.packet_id);
+            self.dues.make().finish_one();
         } else {
             let was_refused = matches!(entry.state, State::Acked(reason) if reason.is_failure());
             entry.state = State::AwaitRel;

@@ -11,6 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use crate::seldom::Seldom;
 use crate::session::{Change, Session};
 use crate::write;
 use crate::{ConnAck, Connect, Disconnect, Instant, PacketType, ProtocolError, ReasonCode, Rule, Text, Version};
@@ -126,7 +127,7 @@ pub struct Connection<R: Role> {
     authentication: Authentication,
     incoming_aliases: IncomingAliases,
     outgoing_aliases: OutgoingAliases,
-    dues: Dues,
+    dues: Seldom<Dues>,
     outbox: Outbox,
     events: VecDeque<R::Event>,
     /// About how many bytes of the peer's they keep alive.
@@ -225,7 +226,9 @@ impl<R: Role> Connection<R> {
             self.events = VecDeque::new();
         }
         self.outbox.shrink();
-        self.dues.shrink();
+        if self.dues.is_over() {
+            self.dues.clear();
+        }
         self.session.shrink();
     }
 
@@ -350,7 +353,7 @@ impl<R: Role> Connection<R> {
             authentication: Authentication::default(),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: OutgoingAliases::default(),
-            dues: Dues::default(),
+            dues: Seldom::default(),
             outbox: Outbox::default(),
             events: VecDeque::new(),
             event_bytes: 0,

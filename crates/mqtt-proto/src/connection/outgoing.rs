@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 
 use crate::session::Token;
-use crate::session::outgoing::{Slot, State};
+use crate::session::outgoing::{Outgoing, Slot, State};
 use crate::{
     AckPacket, Instant, Message, PacketId, PacketType, Properties, ProtocolError, PublishParts, QoS, ReasonCode,
     Version,
@@ -121,7 +121,8 @@ impl<R: Role> Connection<R> {
             return;
         }
         while self.session.outgoing.in_window() < self.window() && self.outbox_len() < self.config.outbox_limit.max(1) {
-            let Some((packet_id, dup, message)) = self.session.outgoing.next_unsent() else { return };
+            let unsent = self.session.outgoing.used().and_then(Outgoing::next_unsent);
+            let Some((packet_id, dup, message)) = unsent else { return };
             // It cannot fail: `give_up_unsendable` has left only what this connection allows.
             let _ = self.write_publish(&message, Some(packet_id), dup);
         }
@@ -129,14 +130,15 @@ impl<R: Role> Connection<R> {
 
     /// A resumed session: PUBRELs first, then PUBLISHes (MQTT-4.4.0-1).
     pub(crate) fn resend(&mut self) {
+        let Some(outgoing) = self.session.outgoing.used() else { return };
         let mut released = Vec::new();
-        self.session.outgoing.resend_released(|id| released.push(id));
-        for id in released {
-            self.send_answer(PacketType::PubRel, AckPacket::new(id, ReasonCode::SUCCESS));
-        }
+        outgoing.resend_released(|id| released.push(id));
         if !R::IS_CLIENT && self.version != Version::V5 {
             // The client was here in 5.0 before: what 3.x has no words for is no reason to lose a message (MQTT-4.4.0-1).
-            self.session.outgoing.leave_properties_out();
+            outgoing.leave_properties_out();
+        }
+        for id in released {
+            self.send_answer(PacketType::PubRel, AckPacket::new(id, ReasonCode::SUCCESS));
         }
         self.give_up_unsendable();
         self.send_backlog();

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::seldom::Empty;
 use crate::{PacketId, ReasonCode};
 
 /// How far the handshake of one message has come.
@@ -32,6 +33,13 @@ pub(crate) struct Incoming {
     /// A power of two of places, at most half of them taken.
     places: Vec<Option<Entry>>,
     len: usize,
+}
+
+impl Empty for Incoming {
+    fn empty() -> &'static Self {
+        static EMPTY: Incoming = Incoming { places: Vec::new(), len: 0 };
+        &EMPTY
+    }
 }
 
 impl Incoming {
@@ -70,17 +78,6 @@ impl Incoming {
             at = (at + 1) & mask;
         }
         removed
-    }
-
-    /// Gives back the room of an empty table.
-    pub(crate) fn shrink(&mut self) {
-        if self.len == 0 && !self.places.is_empty() {
-            self.clear();
-        }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 
     /// A new connection: nothing has come on it yet.

@@ -203,31 +203,36 @@ impl Session {
         match change {
             Change::Cleared => {
                 self.confirmed = false;
-                self.outgoing = Default::default();
+                self.outgoing.clear();
                 self.incoming.clear();
             }
             Change::Confirmed => self.confirmed = true,
             Change::Published { packet_id, token, message } => {
                 self.tokens = self.tokens.max(token.0);
-                self.outgoing.restore(packet_id, token, message);
+                self.outgoing.make().restore(packet_id, token, message);
             }
             Change::Released { packet_id, reason } => {
                 if self.outgoing.state(packet_id) == Sent::AwaitRec {
-                    self.outgoing.release(packet_id, reason);
+                    self.outgoing.make().release(packet_id, reason);
                 }
             }
             Change::Finished { packet_id } => {
-                self.outgoing.remove(packet_id);
-            }
-            Change::Accepted { packet_id } => {
-                if self.incoming.get_mut(packet_id).is_none() {
-                    let delivery = self.next_delivery();
-                    self.incoming.insert(Entry { id: packet_id, state: Received::AwaitRel, delivery, due: None });
+                if let Some(outgoing) = self.outgoing.used() {
+                    outgoing.remove(packet_id);
                 }
             }
-            Change::Completed { packet_id } => {
-                self.incoming.remove(packet_id);
+            Change::Accepted { packet_id } => {
+                if self.received(packet_id).is_none() {
+                    let delivery = self.next_delivery();
+                    self.incoming.make().insert(Entry {
+                        id: packet_id,
+                        state: Received::AwaitRel,
+                        delivery,
+                        due: None,
+                    });
+                }
             }
+            Change::Completed { packet_id } => self.forget_id(packet_id),
         }
     }
 

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::seldom::SeldomQueue;
+use crate::seldom::{Empty, SeldomQueue};
 use crate::session::Token;
 use crate::{Message, PacketId, Properties, QoS, ReasonCode, TopicName};
 
@@ -81,6 +81,22 @@ pub(crate) struct Outgoing {
     in_window: u16,
     /// Slots that are not free.
     live: u16,
+}
+
+impl Empty for Outgoing {
+    fn empty() -> &'static Self {
+        static EMPTY: Outgoing = Outgoing {
+            slots: Vec::new(),
+            properties: SeldomQueue::EMPTY,
+            free: List { head: 0, tail: 0 },
+            unacked: List { head: 0, tail: 0 },
+            released: List { head: 0, tail: 0 },
+            unsent: 0,
+            in_window: 0,
+            live: 0,
+        };
+        &EMPTY
+    }
 }
 
 impl Outgoing {
@@ -215,15 +231,16 @@ impl Outgoing {
         self.unsent = self.unacked.head;
     }
 
-    /// Gives back room that is not needed. A large table that is empty goes as a whole: ids begin at 1 again.
-    pub(crate) fn shrink(&mut self) {
-        if self.live == 0 && self.slots.len() > SMALL {
-            *self = Self::default();
+    /// Gives back room that is not needed. Says whether all of it may go: a large table that is empty, so that ids begin at 1 again.
+    pub(crate) fn shrink(&mut self) -> bool {
+        if self.live == 0 && !(1..=SMALL).contains(&self.slots.len()) {
+            return true;
         }
         if self.slots.capacity() > self.slots.len() {
             self.slots.shrink_to_fit();
         }
         self.properties.shrink();
+        false
     }
 
     /// The ids whose PUBREL must be sent again, in order, each counted as sent.
