@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     /// Wake a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
     sleepers: [Option<Waker>; 2],
     /// The latest time that the client has heard of.
-    pub(crate) now: Instant,
+    pub(super) now: Instant,
     /// The driver has just told it, and will take a turn.
     pub(super) is_now: bool,
     pub(super) has_store: bool,

@@ -17,7 +17,7 @@ use mqtt_proto::{Instant, Message};
 use super::inner::{Demand, Inner};
 use super::outcomes::Page;
 use super::streams::{Queued, StreamId, Taken};
-use crate::Error;
+use crate::{Endpoint, Error};
 use crate::backoff::millis;
 use crate::client::{Client, MessageId};
 use crate::store::{SharedStore, Store};
@@ -88,6 +88,18 @@ impl Shared {
         inner.pump(now);
         Self::unlock_and_wake(inner);
         value
+    }
+
+    /// What is to be dialled, from now on: nothing else follows from that.
+    pub(crate) fn dial(&self) -> Option<Endpoint> {
+        let mut inner = self.lock();
+        if !inner.client.wants_open() {
+            return None;
+        }
+        // The client may have been made long before it is driven.
+        (inner.now, inner.is_now) = (now(), true);
+        let now = inner.now;
+        inner.client.poll_open(now)
     }
 
     /// Does what time asks for, and tells what there is to do; `waker` is kept for when there is more.

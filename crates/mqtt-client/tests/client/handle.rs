@@ -76,6 +76,19 @@ fn a_blocked_thread_is_woken() {
 }
 
 #[test]
+fn the_time_for_the_first_dial_begins_when_it_is_asked_for() {
+    let timeout = Duration::from_secs(10);
+    let (_handle, driver) = mqtt_client::new(options().connect_timeout(timeout)).unwrap();
+    let made = std::time::Instant::now();
+    while made.elapsed() < Duration::from_millis(20) {}
+    let asked = std::time::Instant::now();
+    assert!(driver.poll_open().is_some());
+    let deadline = Arc::new(Alarm::default()).turn(&driver).deadline.unwrap();
+    // The clients' clock counts milliseconds.
+    assert!(deadline + Duration::from_millis(2) >= asked + timeout, "{:?} too early", asked + timeout - deadline);
+}
+
+#[test]
 fn the_driver_is_woken_when_there_is_something_to_do_and_only_then() {
     let mut rig = Rig::new(options());
     // How often a sleeping driver is woken meanwhile.
