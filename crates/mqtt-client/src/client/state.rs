@@ -3,7 +3,6 @@
 use mqtt_proto::{Client as ClientRole, Connection, Disconnect, Instant, Outbox, Session};
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a client is mostly online")]
 pub(super) enum State {
     /// What is left to be written before the transport is closed: see [`Transport::Closing`].
     Offline {

@@ -17,10 +17,10 @@ use mqtt_proto::{Instant, Message};
 use super::inner::{Demand, Inner};
 use super::outcomes::Page;
 use super::streams::{Queued, StreamId, Taken};
-use crate::{Endpoint, Error};
 use crate::backoff::millis;
 use crate::client::{Client, MessageId};
 use crate::store::{SharedStore, Store};
+use crate::{Endpoint, Error};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
