@@ -35,13 +35,11 @@ pub(crate) struct Inner {
     /// Futures under way that only an answer of the server completes. While there are any, streams may grow beyond their
     /// limit: the answer comes after the messages that are before it.
     pub(crate) awaiting_server: u32,
-    /// A message whose stream is full.
-    pub(super) stalled: Option<Box<Delivery>>,
     /// Woken after unlocking.
     pub(crate) wakers: Wakers,
     pub(crate) seen: Demand,
-    /// Wake a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
-    sleepers: [Option<Waker>; 2],
+    /// Wakes a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
+    sleeper: Option<Waker>,
     /// The latest time that the client has heard of.
     pub(super) now: Instant,
     /// The driver has just told it, and will take a turn.
@@ -55,6 +53,10 @@ pub(crate) struct Rare {
     pub(crate) subscribing: BTreeMap<SubscriberId, Slot<Result<Vec<ReasonCode>, Error>>>,
     pub(crate) unsubscribing: BTreeMap<RequestId, Slot<Result<ReasonCode, Error>>>,
     pub(crate) log: EventLog,
+    /// A message whose stream is full.
+    stalled: Option<Delivery>,
+    /// The part of a driver of two that took the turn before the last one.
+    other_sleeper: Option<Waker>,
     /// Those who wait in the lobby besides the first.
     lobby: Vec<Waker>,
     /// Messages that are in the queue and will be accepted when they are stored.
@@ -65,9 +67,10 @@ pub(crate) struct Rare {
 
 impl Rare {
     fn is_empty(&self) -> bool {
-        let Self { subscribing, unsubscribing, log, lobby, unstored, storing } = self;
+        let Self { subscribing, unsubscribing, log, stalled, other_sleeper, lobby, unstored, storing } = self;
         let is_awaited = !subscribing.is_empty() || !unsubscribing.is_empty() || !log.is_empty() || !lobby.is_empty();
-        !is_awaited && unstored.is_empty() && storing.is_empty()
+        let is_under_way = stalled.is_some() || !unstored.is_empty() || !storing.is_empty();
+        !is_awaited && !is_under_way && other_sleeper.is_none()
     }
 }
 
@@ -160,10 +163,9 @@ impl Inner {
             first: First::Awaited,
             lobby: None,
             awaiting_server: 0,
-            stalled: None,
             wakers: Wakers::default(),
             seen: Demand::default(),
-            sleepers: [None, None],
+            sleeper: None,
             now: super::shared::now(),
             is_now: false,
             has_store,
@@ -283,19 +285,28 @@ impl Inner {
     /// Hands on what the client tells. Messages stop at the first one whose stream is full, the rest goes on.
     pub(crate) fn pump(&mut self, now: Instant) {
         loop {
-            if let Some(delivery) = self.stalled.take() {
-                self.stalled = self.deliver(now, *delivery).map(Box::new);
-                self.client.hold(self.stalled.is_some());
+            if let Some(delivery) = self.rare.as_mut().and_then(|rare| rare.stalled.take()) {
+                self.deliver_or_stall(now, delivery);
             }
             match self.client.poll_event(now) {
-                Some(Event::Message(delivery)) => {
-                    self.stalled = self.deliver(now, delivery).map(Box::new);
-                    self.client.hold(self.stalled.is_some());
-                }
+                Some(Event::Message(delivery)) => self.deliver_or_stall(now, delivery),
                 Some(event) => self.dispatch(event),
                 None => return,
             }
         }
+    }
+
+    fn deliver_or_stall(&mut self, now: Instant, delivery: Delivery) {
+        let stalled = self.deliver(now, delivery);
+        self.client.hold(stalled.is_some());
+        if stalled.is_some() {
+            self.rare().stalled = stalled;
+        }
+    }
+
+    /// Whether a message waits for room in a stream.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.stalled.is_some())
     }
 
     /// Puts a message into the streams it is for; gives it back if one of them is full.
@@ -469,23 +480,23 @@ impl Inner {
     pub(super) fn keep_turn(&mut self, waker: &Waker, demand: Demand) {
         let is_more = demand.exceeds(&self.seen);
         self.seen = demand;
-        let [latest, other] = &mut self.sleepers;
         let is_kept = |sleeper: &Option<Waker>| sleeper.as_ref().is_some_and(|kept| wakes_the_same(kept, waker));
-        if !is_kept(latest) {
-            core::mem::swap(latest, other);
-            if !is_kept(latest) {
-                self.wakers.extend(latest.replace(waker.clone()));
+        if !is_kept(&self.sleeper) {
+            if let Some(other) = self.sleeper.take() {
+                self.sleeper = self.rare().other_sleeper.replace(other);
+            }
+            if !is_kept(&self.sleeper) {
+                self.wakers.extend(self.sleeper.replace(waker.clone()));
             }
         }
         if is_more {
-            self.wakers.extend(other.take());
+            self.wakers.extend(self.rare.as_mut().and_then(|rare| rare.other_sleeper.take()));
         }
     }
 
     pub(super) fn wake_driver(&mut self) {
-        for sleeper in &mut self.sleepers {
-            self.wakers.extend(sleeper.take());
-        }
+        self.wakers.extend(self.sleeper.take());
+        self.wakers.extend(self.rare.as_mut().and_then(|rare| rare.other_sleeper.take()));
     }
 }
 

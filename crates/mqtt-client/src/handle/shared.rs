@@ -158,7 +158,7 @@ impl Shared {
 
     /// After something that can only have added to what there is to write: the rest is looked at only if there is more.
     fn finish_small(&self, mut inner: MutexGuard<'_, Inner>) {
-        if inner.has_store || inner.stalled.is_some() || inner.client.has_news() {
+        if inner.has_store || inner.is_stalled() || inner.client.has_news() {
             return self.finish(inner);
         }
         if !inner.seen.write && inner.client.wants_output() {

@@ -35,7 +35,7 @@ pub(crate) struct Timers([Instant; 3]);
 
 /// The end of the clock stands for a timer that is not set.
 const NEVER: Instant = Instant::from_millis(u64::MAX);
-const LAST: Instant = Instant::from_millis(u64::MAX - 1);
+const LAST: Instant = Instant::from_millis(u64::MAX - 2);
 
 impl Default for Timers {
     fn default() -> Self {
