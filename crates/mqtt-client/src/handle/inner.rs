@@ -42,8 +42,7 @@ pub(crate) struct Inner {
     sleeper: Option<Waker>,
     /// The latest time that the client has heard of.
     pub(super) now: Instant,
-    /// The driver has just told it, and will take a turn.
-    pub(super) is_now: bool,
+    pub(super) clock: Clock,
     pub(super) has_store: bool,
 }
 
@@ -146,6 +145,14 @@ impl Demand {
     }
 }
 
+/// Who has read the clock: a turn right behind what the driver has done need not read it again, and the one behind that must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    Old,
+    ReadByTurn,
+    JustRead,
+}
+
 impl Inner {
     pub(crate) fn new(mut client: Client, has_store: bool) -> Self {
         client.watch_none();
@@ -167,7 +174,7 @@ impl Inner {
             seen: Demand::default(),
             sleeper: None,
             now: super::shared::now(),
-            is_now: false,
+            clock: Clock::Old,
             has_store,
         }
     }

@@ -14,7 +14,7 @@ use std::task::Waker;
 
 use mqtt_proto::{Instant, Message};
 
-use super::inner::{Demand, Inner};
+use super::inner::{Clock, Demand, Inner};
 use super::outcomes::Page;
 use super::streams::{Queued, StreamId, Taken};
 use crate::backoff::millis;
@@ -74,7 +74,7 @@ impl Shared {
     pub(crate) fn drive<T>(&self, f: impl FnOnce(&mut Inner, Instant) -> T) -> T {
         let (value, mut inner) = self.change(f);
         let now = inner.now;
-        inner.is_now = true;
+        inner.clock = Clock::JustRead;
         inner.pump(now);
         Self::unlock_and_wake(inner);
         value
@@ -86,6 +86,9 @@ impl Shared {
         let now = inner.now;
         let value = f(&mut inner, now);
         inner.pump(now);
+        if inner.clock == Clock::ReadByTurn {
+            inner.clock = Clock::JustRead;
+        }
         Self::unlock_and_wake(inner);
         value
     }
@@ -97,7 +100,7 @@ impl Shared {
             return None;
         }
         // The client may have been made long before it is driven.
-        (inner.now, inner.is_now) = (now(), true);
+        (inner.now, inner.clock) = (now(), Clock::JustRead);
         let now = inner.now;
         inner.client.poll_open(now)
     }
@@ -105,10 +108,14 @@ impl Shared {
     /// Does what time asks for, and tells what there is to do; `waker` is kept for when there is more.
     pub(crate) fn turn(&self, waker: &Waker) -> Demand {
         let mut inner = self.lock();
-        // Mostly right after something that has looked at the clock. If not, time that is late asks for one turn more.
-        if !core::mem::take(&mut inner.is_now) {
-            inner.now = now();
-        }
+        inner.clock = match inner.clock {
+            // A time that is late after all asks for one turn more.
+            Clock::JustRead => Clock::Old,
+            Clock::Old | Clock::ReadByTurn => {
+                inner.now = now();
+                Clock::ReadByTurn
+            }
+        };
         let now = inner.now;
         let mut timeout = inner.client.poll_timeout();
         if timeout.is_some_and(|at| at <= now) {
@@ -199,8 +206,11 @@ impl Shared {
     }
 
     /// Makes durable what has changed; publishing goes on meanwhile. Called by the driver before it sleeps.
+    #[inline]
     pub(crate) fn store_changes(&self) {
-        drop(self.stored());
+        if self.store.is_some() {
+            drop(self.stored());
+        }
     }
 
     /// Makes durable what has changed, and keeps the store locked: while the guard lives, no other thread of the driver can be
