@@ -143,7 +143,7 @@ impl Standing<'_> {
 fn is_judged(ours: &Figure, figures: &[Figure]) -> bool {
     let is_alone = || figures.iter().any(|other| is_same(other, ours) && other.who == "ours, alone");
     match &*ours.who {
-        "ours/std" | "ours/smol" | "ours/async-std" | "ours, shared" => false,
+        "ours/std" | "ours/smol" | "ours/async-std" | "ours/poll" | "ours, shared" => false,
         // It does more than the codec, which is there, too.
         "ours, Connection" => !figures.iter().any(|other| is_same(other, ours) && other.who == "ours, shared"),
         "ours, borrowed" => !is_alone(),

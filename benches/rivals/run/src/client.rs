@@ -10,9 +10,10 @@ use crate::process::Process;
 use crate::results::{Results, with_version};
 
 /// Programs and the package whose version they are called by. Those without one say it themselves.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("floor", ""),
     ("ours-tokio", ""),
+    ("ours-poll", ""),
     ("ours-std", ""),
     ("ours-smol", ""),
     ("ours-async-std", ""),

@@ -42,7 +42,13 @@ pub async fn run<F: Future<Output = Result<Handle, Error>>>(who: &str, job: Job,
     }
 }
 
-fn options(job: &Job) -> Options {
+/// What the job says, as options.
+///
+/// # Panics
+///
+/// If the window is empty.
+#[must_use]
+pub fn options(job: &Job) -> Options {
     Options::new(job.address.ip().to_string(), job.address.port())
         .version(if job.is_v5 { Version::V5 } else { Version::V311 })
         .client_id(job.client_id())
