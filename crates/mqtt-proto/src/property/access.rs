@@ -161,7 +161,12 @@ impl<B: Storage> Properties<B> {
         })
     }
 
+    #[inline]
     fn number(&self, id: PropertyId) -> Option<u32> {
+        if self.contains(id) { self.find_number(id) } else { None }
+    }
+
+    fn find_number(&self, id: PropertyId) -> Option<u32> {
         match self.all(id).next()? {
             PropertyValue::Byte(byte) => Some(byte.into()),
             PropertyValue::Number(number) => Some(number),
@@ -177,7 +182,12 @@ impl<B: Storage> Properties<B> {
         self.number(id).map(|number| number != 0)
     }
 
+    #[inline]
     fn text(&self, id: PropertyId) -> Option<&str> {
+        if self.contains(id) { self.find_text(id) } else { None }
+    }
+
+    fn find_text(&self, id: PropertyId) -> Option<&str> {
         let PropertyValue::Text(text) = self.all(id).next()? else { return None };
         Some(text)
     }
