@@ -70,6 +70,21 @@ fn a_packet_of_the_limit_is_taken_and_one_byte_more_is_not() {
     }
 }
 
+// U5-3.2.2.3.6
+#[test]
+fn an_acknowledgement_may_be_too_large_like_any_packet() {
+    for version in VERSIONS {
+        for (limit, is_taken) in [(3, false), (4, true), (5, true)] {
+            let config = Config { maximum_packet_size: limit, ..Config::default() };
+            let mut server = Solo::accepted(Connect::new(version, Text::from_static("c")), config);
+            let message = Message::new(TopicName::from_static("t"), "x").with_qos(QoS::AtLeastOnce);
+            server.connection.publish(Instant::ZERO, message).unwrap();
+            server.feed(&[0x40, 2, 0, 1]);
+            assert_eq!(server.connection.is_open(), is_taken, "{version} {limit}");
+        }
+    }
+}
+
 // MQTT-3.1.2-24, MQTT-3.2.2-15
 #[test]
 fn a_message_larger_than_the_peer_takes_is_given_back() {
