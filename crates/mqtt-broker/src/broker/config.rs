@@ -12,7 +12,7 @@ use crate::router::RetainedLimits;
 /// A plain number is a limit, and 0 means none of it; what may be unlimited is an `Option`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Links at a time, silent ones included; more are closed at once. Default: 10,000. Each costs some 1,000 bytes when idle.
+    /// Links at a time, silent ones included; more are closed at once. Default: 10,000. Each costs some 860 bytes when idle.
     pub maximum_connections: usize,
     /// Links that have not been let in yet. When one more comes, the oldest of them is closed, so that silent strangers
     /// cannot keep others out. At least 1. Default: 1,000.
