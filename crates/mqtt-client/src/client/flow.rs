@@ -8,6 +8,7 @@ use mqtt_proto::{
 use super::event::{Acknowledgement, Event, MessageId, SubscriberId};
 use super::queue::{Entry, Limits, Taken};
 use super::request::Request;
+use super::state::Ends;
 use super::subscriptions::Answer;
 use super::{Client, Stage, State};
 use crate::Error;
@@ -255,11 +256,14 @@ impl Client {
     }
 
     fn published(&mut self, id: MessageId, result: Result<Acknowledgement, Error>) {
-        // Any other end is worth telling, in whatever way the message was watched.
-        let is_watched = self.watches_all || self.watched.remove(id);
-        if !is_watched && result.as_ref().is_ok_and(Acknowledgement::is_plain) {
-            return;
+        match self.ends {
+            Ends::Ids(last) if result.as_ref().is_ok_and(Acknowledgement::is_plain) => {
+                if id <= last {
+                    self.ended.push_back(id);
+                }
+            }
+            // Any other end is worth telling.
+            Ends::Events | Ends::Ids(_) => self.events.push_back(Event::Published { id, result }),
         }
-        self.events.push_back(Event::Published { id, result });
     }
 }

@@ -14,6 +14,7 @@ mod connect;
 mod event;
 mod flights;
 mod flow;
+mod id_map;
 mod journal;
 mod link;
 mod queue;
@@ -23,7 +24,6 @@ mod stopping;
 mod subscriptions;
 mod verbs;
 mod verdict;
-mod watched;
 
 use std::sync::Arc;
 
@@ -38,13 +38,12 @@ use crate::options::Credentials;
 use crate::seldom::Seldom;
 use crate::{Endpoint, Error, Options, OptionsError};
 use flights::Flights;
+pub(crate) use id_map::IdMap;
 use journal::Journal;
 use queue::{Queue, earlier};
 use request::Requests;
-use state::{Ending, Phase, Stage, State, Transport, offline};
+use state::{Ending, Ends, Phase, Stage, State, Transport, offline};
 use subscriptions::Subscriptions;
-pub(crate) use watched::IdMap;
-use watched::Watched;
 
 /// An MQTT client as a value: readiness in, bytes out, time as an argument.
 ///
@@ -98,14 +97,14 @@ pub struct Client {
     is_stopped: bool,
     said_stopped: bool,
     events: Seldom<Event>,
+    /// Messages that have ended well, for an owner who is told so in [`Ends::Ids`].
+    ended: Seldom<MessageId>,
     /// The owner takes no more messages for now.
     is_held: bool,
     /// The connection has just been established, or a timer was due: it may be idle for a while.
     may_rest: bool,
     last_id: u64,
-    /// The owner is told of every message that ends well, and not only of those that are watched.
-    watches_all: bool,
-    watched: Watched,
+    ends: Ends,
     /// What has changed since a store was told, if there is one.
     journal: Option<Box<Journal>>,
 }
@@ -149,11 +148,11 @@ impl Client {
             is_stopped: false,
             said_stopped: false,
             events: Seldom::default(),
+            ended: Seldom::default(),
             is_held: false,
             may_rest: false,
             last_id: 0,
-            watches_all: true,
-            watched: Watched::default(),
+            ends: Ends::Events,
             journal: None,
             credentials: Some(credentials).filter(|credentials| !credentials.is_empty()).map(Box::new),
             options: alike::OPTIONS.share(options),
@@ -398,9 +397,9 @@ impl Client {
             return;
         }
         self.events.shrink();
+        self.ended.shrink();
         self.unwritten.shrink();
         self.in_flight.shrink();
-        self.watched.shrink();
         self.queue.shrink();
         self.requests.shrink();
         if let State::Online(online) = &mut self.state {
@@ -416,6 +415,12 @@ impl Client {
     #[inline]
     pub(crate) fn has_news(&self) -> bool {
         !self.events.is_empty() || self.is_to_say_stopped()
+    }
+
+    /// The next message that has ended well. What the driver does alone ends messages so: ask when its events are polled.
+    #[inline]
+    pub(crate) fn next_ended(&mut self) -> Option<MessageId> {
+        self.ended.pop_front()
     }
 
     fn next_event(&mut self) -> Option<Event> {

@@ -2,6 +2,8 @@
 
 use mqtt_proto::{Client as ClientRole, Connection, Disconnect, Instant, Outbox, Session};
 
+use super::event::MessageId;
+
 #[derive(Debug)]
 pub(super) enum State {
     /// What is left to be written before the transport is closed: see [`Transport::Closing`].
@@ -68,6 +70,15 @@ pub(super) struct Ending {
     pub(super) deadline: Instant,
     /// Messages and requests that the deadline cut off.
     pub(super) given_up: usize,
+}
+
+/// How the owner is told of messages that have ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// By an [`Event`](super::Event).
+    Events,
+    /// By their ids alone, up to the last one that somebody waits for: an event is large to move. The owner asks for the others.
+    Ids(MessageId),
 }
 
 /// Nothing is left of a connection but its session.

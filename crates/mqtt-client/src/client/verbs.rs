@@ -10,7 +10,7 @@ use mqtt_proto::{
 use super::event::{Event, MessageId, RequestId, SubscriberId};
 use super::queue::{Entry, Limits, Pushed, expiry};
 use super::request::Request;
-use super::state::Online;
+use super::state::{Ends, Online};
 use super::{Client, Ending, Stage, State, Transport, connect};
 use crate::{Endpoint, Error, QueuePolicy};
 
@@ -95,18 +95,16 @@ impl Client {
         is_unwritten || self.in_flight.contains(id) || self.queue.contains(id)
     }
 
-    /// From now on, no [`Event::Published`] tells that a message has ended well, but for those that are watched: the owner asks
-    /// [`is_pending`](Self::is_pending).
-    pub(crate) fn watch_none(&mut self) {
-        self.watches_all = false;
+    /// From now on, no [`Event::Published`] tells that a message has ended well: the owner asks [`is_pending`](Self::is_pending).
+    pub(crate) fn tell_no_ends(&mut self) {
+        self.ends = Ends::Ids(MessageId(0));
     }
 
-    pub(crate) fn watch(&mut self, id: MessageId) {
-        self.watched.add(id);
-    }
-
-    pub(crate) fn unwatch(&mut self, id: MessageId) {
-        self.watched.remove(id);
+    /// Somebody waits for a message, so [`next_ended`](Self::next_ended) tells when it, or any before it, has ended well.
+    pub(crate) fn tell_end(&mut self, id: MessageId) {
+        if let Ends::Ids(last) = &mut self.ends {
+            *last = id.max(*last);
+        }
     }
 
     /// Whether the connection takes no more because the transport is behind.

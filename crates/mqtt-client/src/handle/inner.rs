@@ -155,7 +155,7 @@ pub(super) enum Clock {
 
 impl Inner {
     pub(crate) fn new(mut client: Client, has_store: bool) -> Self {
-        client.watch_none();
+        client.tell_no_ends();
         let options = client.options();
         let (manual_acks, unsubscribe_on_drop) = (options.manual_acks, options.unsubscribe_on_drop);
         let (streams, unclaimed) = (Streams::default(), Unclaimed::new(options));
@@ -298,8 +298,23 @@ impl Inner {
             match self.client.poll_event(now) {
                 Some(Event::Message(delivery)) => self.deliver_or_stall(now, delivery),
                 Some(event) => self.dispatch(event),
-                None => return,
+                None => break,
             }
+        }
+        if let Some(id) = self.client.next_ended() {
+            self.wake_ended(id);
+        }
+    }
+
+    /// Wakes those who wait for messages that have ended well.
+    fn wake_ended(&mut self, first: MessageId) {
+        let mut next = Some(first);
+        while let Some(id) = next {
+            self.wakers.extend(self.outcomes.forget(id));
+            next = self.client.next_ended();
+        }
+        if !self.outcomes.is_awaited() {
+            self.client.tell_no_ends();
         }
     }
 
@@ -428,13 +443,12 @@ impl Inner {
 
     /// Wakes `waker` when the message is accepted or has ended.
     pub(crate) fn wait_for(&mut self, id: MessageId, waker: &Waker) {
-        self.client.watch(id);
+        self.client.tell_end(id);
         self.outcomes.wait(id, waker);
     }
 
     /// Undoes [`wait_for`](Self::wait_for).
     pub(crate) fn wait_no_more(&mut self, id: MessageId) {
-        self.client.unwatch(id);
         self.outcomes.forget(id);
     }
 

@@ -90,6 +90,11 @@ impl Outcomes {
         self.0.as_mut()?.wakers.remove(&id)
     }
 
+    /// Whether anybody waits for a message.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.0.as_ref().is_some_and(|known| !known.wakers.is_empty())
+    }
+
     /// No message will be published any more. (The page and what it is shared with hold each other.)
     pub(crate) fn close(&mut self) {
         if let Some(known) = &mut self.0 {

@@ -1,4 +1,4 @@
-//! Whose ends the owner wants to be told.
+//! Tables by message.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -7,28 +7,6 @@ use super::event::MessageId;
 
 /// A table by message. Never iterated over: its order means nothing.
 pub(crate) type IdMap<T> = HashMap<MessageId, T, BuildHasherDefault<Spread>>;
-
-/// The messages of which the owner wants to be told that they have ended well.
-#[derive(Debug, Default)]
-pub(crate) struct Watched(Option<Box<IdMap<()>>>);
-
-impl Watched {
-    pub(crate) fn add(&mut self, id: MessageId) {
-        self.0.get_or_insert_default().insert(id, ());
-    }
-
-    /// Whether the message was among them. It no longer is.
-    pub(crate) fn remove(&mut self, id: MessageId) -> bool {
-        self.0.as_mut().is_some_and(|ids| !ids.is_empty() && ids.remove(&id).is_some())
-    }
-
-    /// Gives back its room if it is empty.
-    pub(crate) fn shrink(&mut self) {
-        if self.0.as_ref().is_some_and(|ids| ids.is_empty()) {
-            self.0 = None;
-        }
-    }
-}
 
 /// Hashes ids that count upwards, which nobody chooses.
 #[derive(Debug, Default)]
