@@ -331,6 +331,28 @@ fn a_resumed_session_keeps_to_what_the_server_offers_now() {
 }
 
 #[test]
+fn each_thing_a_server_no_longer_offers_ends_the_messages_that_need_it_and_no_others() {
+    for (maximum_qos, retain_available) in [(QoS::AtLeastOnce, true), (QoS::ExactlyOnce, false)] {
+        let mut pair = Scenario::new(Version::V5).connected();
+        let message = Message::new(TopicName::from_static("t"), "x");
+        let two = pair.send(Side::Client, message.clone().with_qos(QoS::ExactlyOnce)).unwrap();
+        let retained = pair.send(Side::Client, message.with_qos(QoS::AtLeastOnce).with_retain(true)).unwrap();
+        pair.scenario.server = Config { maximum_qos, retain_available, ..Config::default() };
+        pair.reconnect(Memory::Both);
+        pair.run();
+        let mut finished = pair.client.finished.clone();
+        finished.sort_by_key(|(_, reason)| reason.is_failure());
+        let expected = if retain_available {
+            [(retained, ReasonCode::SUCCESS), (two, ReasonCode::QOS_NOT_SUPPORTED)]
+        } else {
+            [(two, ReasonCode::SUCCESS), (retained, ReasonCode::RETAIN_NOT_SUPPORTED)]
+        };
+        assert_eq!(finished, expected);
+        pair.assert_quiet();
+    }
+}
+
+#[test]
 fn limits_are_announced_once_and_the_callers_own_win() {
     let config = Config {
         receive_maximum: 7.try_into().unwrap(),

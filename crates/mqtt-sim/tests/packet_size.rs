@@ -115,6 +115,21 @@ fn a_message_larger_than_the_peer_takes_is_given_back() {
 }
 
 #[test]
+fn a_topic_counts_as_much_as_a_payload() {
+    const TOPIC: &str =
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+    // Two bytes of header, two of the topic's length, one of properties.
+    for (limit, is_sent) in [(104, false), (105, true)] {
+        let connack = ConnAck::new(false, ReasonCode::SUCCESS).with_maximum_packet_size(limit.try_into().unwrap());
+        let connect = Connect::new(Version::V5, Text::from_static("c"));
+        let mut client = Solo::dialling(connect, Config::default(), Session::new()).welcome(connack);
+        let result = client.connection.publish(client.instant(), Message::new(TopicName::from_static(TOPIC), ""));
+        assert_eq!(result.is_ok(), is_sent, "{limit}: {result:?}");
+        assert_eq!(client.sent().len(), usize::from(is_sent));
+    }
+}
+
+#[test]
 fn a_topic_alias_never_makes_a_message_too_large() {
     for limit in 60..80_u32 {
         let scenario = Scenario::new(Version::V5).with(|it| {
