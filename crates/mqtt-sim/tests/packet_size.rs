@@ -10,6 +10,10 @@ const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 /// The Remaining Length takes one byte more from each of these on.
 const BOUNDARIES: [u32; 4] = [20, 129, 130, 16_386];
 
+/// A topic of a hundred bytes.
+const TOPIC: &str =
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+
 /// A PUBLISH of exactly this length, if there is one: `None` where the Remaining Length grows.
 fn publish_of(version: Version, len: u32) -> Option<Vec<u8>> {
     let body = [2, 3, 4].into_iter().find_map(|header| {
@@ -116,8 +120,6 @@ fn a_message_larger_than_the_peer_takes_is_given_back() {
 
 #[test]
 fn a_topic_counts_as_much_as_a_payload() {
-    const TOPIC: &str =
-        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
     // Two bytes of header, two of the topic's length, one of properties.
     for (limit, is_sent) in [(104, false), (105, true)] {
         let connack = ConnAck::new(false, ReasonCode::SUCCESS).with_maximum_packet_size(limit.try_into().unwrap());
@@ -240,18 +242,21 @@ fn a_resumed_message_that_has_become_too_large_is_finished_with_0x95() {
 
 #[test]
 fn a_resumed_message_of_exactly_the_limit_is_sent_again() {
-    // Two bytes of header, two and one of topic, two of identifier, one of properties, 20 of payload.
-    let (len, message) = (28, Message::new(TopicName::from_static("t"), vec![b'x'; 20]).with_qos(QoS::AtLeastOnce));
-    let mut client = Solo::client(Version::V5);
-    client.connection.publish(client.instant(), message).unwrap();
-    assert_eq!(client.connection.outbox_len(), len as usize);
-    let session = client.connection.into_session();
-    for (limit, is_sent) in [(len - 1, false), (len, true)] {
-        let connect = Connect::new(Version::V5, Text::from_static("c")).with_clean_start(false);
-        let connack = ConnAck::new(true, ReasonCode::SUCCESS).with_maximum_packet_size(limit.try_into().unwrap());
-        let mut client = Solo::dialling(connect, Config::default(), session.clone()).welcome(connack);
-        assert_eq!(client.sent().len(), usize::from(is_sent));
-        assert_eq!(client.events().len(), usize::from(!is_sent));
+    let message = |topic, payload| Message::new(TopicName::from_static(topic), payload).with_qos(QoS::AtLeastOnce);
+    let property = message("t", "x").with_user_property(Text::from_static("name"), Text::from_static(TOPIC));
+    // What makes it as large: its payload, its topic, a property.
+    for message in [message("t", "01234567890123456789"), message(TOPIC, ""), property] {
+        let mut client = Solo::client(Version::V5);
+        client.connection.publish(client.instant(), message).unwrap();
+        let len = client.connection.outbox_len() as u32;
+        let session = client.connection.into_session();
+        for (limit, is_sent) in [(len - 1, false), (len, true)] {
+            let connect = Connect::new(Version::V5, Text::from_static("c")).with_clean_start(false);
+            let connack = ConnAck::new(true, ReasonCode::SUCCESS).with_maximum_packet_size(limit.try_into().unwrap());
+            let mut client = Solo::dialling(connect, Config::default(), session.clone()).welcome(connack);
+            assert_eq!(client.sent().len(), usize::from(is_sent), "{limit}");
+            assert_eq!(client.events().len(), usize::from(!is_sent), "{limit}");
+        }
     }
 }
 

@@ -454,3 +454,43 @@ fn accept_refuses_a_session_after_a_clean_start() {
     assert!(matches!(rejected.kind(), CommandError::NotAllowed(_)));
     assert!(server.sent().is_empty());
 }
+
+#[test]
+fn giving_back_room_forgets_nothing_that_is_under_way() {
+    for version in VERSIONS {
+        let mut client = Solo::client(version);
+        let message = |qos| Message::new(TopicName::from_static("t"), "x").with_qos(qos);
+        for _ in 1..=19 {
+            client.connection.publish(client.instant(), message(QoS::AtLeastOnce)).unwrap();
+        }
+        client.connection.publish(client.instant(), message(QoS::ExactlyOnce)).unwrap();
+        for id in 1..=18 {
+            client.feed(&[0x40, 2, 0, id]);
+        }
+        let no_properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
+        for (first, id) in [(0x32, 1), (0x34, 2)] {
+            client.feed(&[&[first, 5 + no_properties.len() as u8, 0, 1, b't', 0, id], no_properties].concat());
+        }
+        let mut acks = Vec::new();
+        while let Some(event) = client.connection.poll_event() {
+            if let ClientEvent::Message(delivery) = event {
+                acks.extend(delivery.ack);
+            }
+        }
+        client.sent();
+        client.connection.shrink();
+        for ack in acks {
+            client.connection.ack(client.instant(), ack).unwrap();
+        }
+        assert_eq!(client.sent().len(), 2, "PUBACK and PUBREC");
+        client.connection.shrink();
+        client.feed(&[0x62, 2, 0, 2]);
+        client.feed(&[0x40, 2, 0, 19]);
+        client.feed(&[0x50, 2, 0, 20]);
+        assert_eq!(client.sent().len(), 2, "PUBCOMP and PUBREL");
+        client.connection.shrink();
+        client.feed(&[0x70, 2, 0, 20]);
+        assert_eq!(client.events().len(), 2, "both are acknowledged");
+        assert!(client.connection.is_open());
+    }
+}
