@@ -4,6 +4,7 @@
 //! `run client|broker [--rounds N] [--row PART]... [--who PART]...`. Programs are those that lie beside this one; one that was
 //! not built is left out with a word on standard error.
 
+mod awake;
 mod broker;
 mod client;
 mod load;
@@ -35,6 +36,9 @@ impl Selection {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let area = arguments.next().expect(USAGE);
+    if area == awake::AREA {
+        awake::count();
+    }
     let folder = std::env::current_exe().expect("a process has a program").parent().expect("in a folder").to_path_buf();
     let mut selection = Selection { rounds: 5, rows: Vec::new(), who: Vec::new(), folder };
     while let Some(option) = arguments.next() {
@@ -46,6 +50,7 @@ fn main() {
             _ => panic!("{USAGE}"),
         }
     }
+    let _awake = awake::processors();
     match area.as_str() {
         "client" => client::run(&selection),
         "broker" => broker::run(&selection),
