@@ -8,8 +8,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 use mqtt_proto::{FixedHeader, Outbox};
 
-use crate::handle::inner::Demand;
 use crate::handle::shared::{Shared, on_clock};
+use crate::handle::turn::Demand;
 use crate::{Endpoint, Error};
 
 /// What a runtime drives: it opens transports, moves bytes, and tells the time. One for each client.

@@ -10,7 +10,7 @@ mod driver;
 mod error;
 mod handle;
 mod options;
-mod seldom;
+mod seldom_queue;
 mod store;
 mod url;
 

@@ -35,7 +35,7 @@ pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
 use crate::alike;
 use crate::backoff::Random;
 use crate::options::Credentials;
-use crate::seldom::Seldom;
+use crate::seldom_queue::SeldomQueue;
 use crate::{Endpoint, Error, Options, OptionsError};
 use flights::Flights;
 pub(crate) use id_map::IdMap;
@@ -87,7 +87,7 @@ pub struct Client {
     /// Messages of QoS 1 and 2 in the session.
     in_flight: Flights,
     /// QoS 0 messages in the outbox: the count of bytes after which each is written.
-    unwritten: Seldom<(u64, MessageId)>,
+    unwritten: SeldomQueue<(u64, MessageId)>,
     /// Bytes of the present transport that were written.
     written: u64,
     // Boxed, because they are rare, and most clients idle.
@@ -96,9 +96,9 @@ pub struct Client {
     stopped: Option<Box<Error>>,
     is_stopped: bool,
     said_stopped: bool,
-    events: Seldom<Event>,
+    events: SeldomQueue<Event>,
     /// Messages that have ended well, for an owner who is told so in [`Ends::Ids`].
-    ended: Seldom<MessageId>,
+    ended: SeldomQueue<MessageId>,
     /// The owner takes no more messages for now.
     is_held: bool,
     /// The connection has just been established, or a timer was due: it may be idle for a while.
@@ -141,14 +141,14 @@ impl Client {
             requests: Requests::default(),
             subscriptions: Subscriptions::default(),
             in_flight: Flights::default(),
-            unwritten: Seldom::default(),
+            unwritten: SeldomQueue::default(),
             written: 0,
             ending: None,
             stopped: None,
             is_stopped: false,
             said_stopped: false,
-            events: Seldom::default(),
-            ended: Seldom::default(),
+            events: SeldomQueue::default(),
+            ended: SeldomQueue::default(),
             is_held: false,
             may_rest: false,
             last_id: 0,

@@ -14,9 +14,9 @@ use super::connection_events::{ConnectionEvent, EventLog};
 use super::outcomes::{Outcome, Outcomes, Page};
 use super::requests::First;
 use super::streams::{Claim, Offered, Queued, StreamId, Streams};
+use super::turn::{Clock, Demand, Wakers};
 use super::unclaimed::Unclaimed;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
-use crate::seldom::Seldom;
 use crate::{Acknowledgement, Error};
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Inner {
     pub(crate) wakers: Wakers,
     pub(crate) seen: Demand,
     /// Wakes a driver that sleeps, or is about to: see [`Driver::turn`](crate::Driver::turn).
-    sleeper: Option<Waker>,
+    pub(super) sleeper: Option<Waker>,
     /// The latest time that the client has heard of.
     pub(super) now: Instant,
     pub(super) clock: Clock,
@@ -55,7 +55,7 @@ pub(crate) struct Rare {
     /// A message whose stream is full.
     stalled: Option<Delivery>,
     /// The part of a driver of two that took the turn before the last one.
-    other_sleeper: Option<Waker>,
+    pub(super) other_sleeper: Option<Waker>,
     /// Those who wait in the lobby besides the first.
     lobby: Vec<Waker>,
     /// Messages that are in the queue and will be accepted when they are stored.
@@ -73,34 +73,6 @@ impl Rare {
     }
 }
 
-/// Those who are to be woken: mostly one at most, which needs no list.
-#[derive(Debug, Default)]
-pub(crate) struct Wakers {
-    first: Option<Waker>,
-    others: Seldom<Waker>,
-}
-
-impl Wakers {
-    /// Takes all of them: one, and others that there are rarely any of.
-    #[inline]
-    pub(super) fn take(&mut self) -> Option<(Waker, Seldom<Waker>)> {
-        let first = self.first.take()?;
-        Some((first, core::mem::take(&mut self.others)))
-    }
-}
-
-impl Extend<Waker> for Wakers {
-    #[inline]
-    fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
-        for waker in wakers {
-            match &self.first {
-                None => self.first = Some(waker),
-                Some(_) => self.others.push_back(waker),
-            }
-        }
-    }
-}
-
 /// A result to come and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
@@ -112,45 +84,6 @@ impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self { result: None, waker: None }
     }
-}
-
-/// What there is for the driver to do; and, as [`Inner::seen`], what it knows of that.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Demand {
-    pub(crate) open: bool,
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-    pub(crate) close: bool,
-    /// How to close: nothing to wake anybody for.
-    pub(crate) lingers: bool,
-    pub(crate) done: bool,
-    pub(crate) store: bool,
-    pub(crate) timeout: Option<Instant>,
-}
-
-impl Demand {
-    pub(super) fn exceeds(&self, seen: &Self) -> bool {
-        let sooner = match (self.timeout, seen.timeout) {
-            (Some(at), Some(seen)) => at < seen,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        sooner
-            || self.open && !seen.open
-            || self.read && !seen.read
-            || self.write && !seen.write
-            || self.close && !seen.close
-            || self.done && !seen.done
-            || self.store && !seen.store
-    }
-}
-
-/// Who has read the clock: a turn right behind what the driver has done need not read it again, and the one behind that must.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Clock {
-    Old,
-    ReadByTurn,
-    JustRead,
 }
 
 impl Inner {
@@ -482,48 +415,4 @@ impl Inner {
             self.wakers.extend(rare.log.push(event));
         }
     }
-
-    /// What there is for the driver to do; `timeout` is the client's.
-    pub(super) fn demand(&mut self, timeout: Option<Instant>) -> Demand {
-        Demand {
-            open: self.client.wants_open(),
-            read: self.client.wants_input(),
-            write: self.client.wants_output(),
-            close: self.client.wants_close(),
-            lingers: self.client.lingers(),
-            done: self.client.is_done(),
-            store: self.client.has_changes(),
-            timeout,
-        }
-    }
-
-    /// A turn was taken: who took it is woken when there is more; the other part of the driver now, if it knew of less.
-    pub(super) fn keep_turn(&mut self, waker: &Waker, demand: Demand) {
-        let is_more = demand.exceeds(&self.seen);
-        self.seen = demand;
-        let is_kept = |sleeper: &Option<Waker>| sleeper.as_ref().is_some_and(|kept| wakes_the_same(kept, waker));
-        if !is_kept(&self.sleeper) {
-            if let Some(other) = self.sleeper.take() {
-                self.sleeper = self.rare().other_sleeper.replace(other);
-            }
-            if !is_kept(&self.sleeper) {
-                self.wakers.extend(self.sleeper.replace(waker.clone()));
-            }
-        }
-        if is_more {
-            self.wakers.extend(self.rare.as_mut().and_then(|rare| rare.other_sleeper.take()));
-        }
-    }
-
-    pub(super) fn wake_driver(&mut self) {
-        self.wakers.extend(self.sleeper.take());
-        self.wakers.extend(self.rare.as_mut().and_then(|rare| rare.other_sleeper.take()));
-    }
-}
-
-/// Whether both wake the same task. A waker and its clone may be told apart by `will_wake`, which compares the addresses of
-/// tables that a compiler may have put into a program twice; a task that took its own clone for another one's would wake itself
-/// for ever.
-fn wakes_the_same(kept: &Waker, waker: &Waker) -> bool {
-    kept.will_wake(waker) || (!kept.data().is_null() && kept.data() == waker.data())
 }

@@ -11,6 +11,7 @@ pub(crate) mod shared;
 mod streams;
 mod subscriber;
 mod ticket;
+pub(crate) mod turn;
 mod unclaimed;
 
 use std::hash::{BuildHasher, RandomState};

@@ -14,9 +14,10 @@ use std::task::Waker;
 
 use mqtt_proto::{Instant, Message};
 
-use super::inner::{Clock, Demand, Inner};
+use super::inner::Inner;
 use super::outcomes::Page;
 use super::streams::{Queued, StreamId, Taken};
+use super::turn::{Clock, Demand};
 use crate::backoff::millis;
 use crate::client::{Client, MessageId};
 use crate::store::{SharedStore, Store};

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use mqtt_client::{Backoff, ConnectionEvent, Error, QoS, QueuePolicy, ReasonCode, TopicName};
@@ -233,6 +233,21 @@ fn one_part_of_a_driver_wakes_the_other_when_there_is_more_than_it_knew() {
     let before = reader.count() + writer.count();
     assert!(third.turn(&rig.driver).write);
     assert_eq!(reader.count() + writer.count(), before + 1);
+}
+
+#[test]
+fn a_task_keeps_its_place_with_a_waker_that_does_not_look_like_its_last_one() {
+    let rig = Rig::new(options());
+    let [reader, writer] = [(); 2].map(|()| Arc::new(Alarm::default()));
+    let (std, futures) = (Waker::from(Arc::clone(&writer)), futures_task::waker(Arc::clone(&writer)));
+    assert!(!std.will_wake(&futures));
+    assert!(!reader.turn(&rig.driver).write);
+    for waker in [&std, &futures, &std] {
+        assert!(!rig.driver.turn(waker).write);
+    }
+    assert_eq!((reader.count(), writer.count()), (0, 0), "nobody is put out of his place");
+    drop(rig.handle.publish("a", "", QoS::AtMostOnce));
+    assert_eq!((reader.count(), writer.count()), (1, 1));
 }
 
 #[test]

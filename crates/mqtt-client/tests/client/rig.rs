@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Buf, BytesMut};
+use futures_task::ArcWake;
 use mqtt_client::{Driver, Handle, Options, Subscriber, Ticket, Turn};
 use mqtt_proto::{Config, ConnAck, Connection, Delivery, Instant, QoS, ReasonCode, Server, ServerEvent, Session};
 
@@ -189,6 +190,12 @@ impl Alarm {
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ArcWake for Alarm {
+    fn wake_by_ref(alarm: &Arc<Self>) {
+        Wake::wake(Arc::clone(alarm));
     }
 }
 

@@ -5,15 +5,15 @@ use std::collections::{VecDeque, vec_deque};
 /// On the heap once it was used, one word before.
 #[derive(Debug)]
 #[expect(clippy::box_collection, reason = "a queue's header has 32 bytes")]
-pub(crate) struct Seldom<T>(Option<Box<VecDeque<T>>>);
+pub(crate) struct SeldomQueue<T>(Option<Box<VecDeque<T>>>);
 
-impl<T> Default for Seldom<T> {
+impl<T> Default for SeldomQueue<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T> Seldom<T> {
+impl<T> SeldomQueue<T> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|queue| queue.is_empty())
@@ -64,7 +64,7 @@ impl<T> Seldom<T> {
     }
 }
 
-impl<T> Extend<T> for Seldom<T> {
+impl<T> Extend<T> for SeldomQueue<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
         for value in values {
             self.push_back(value);
