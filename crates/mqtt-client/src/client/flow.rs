@@ -8,7 +8,6 @@ use mqtt_proto::{
 use super::event::{Acknowledgement, Event, MessageId, SubscriberId};
 use super::queue::{Entry, Limits, Taken};
 use super::request::Request;
-use super::state::Ends;
 use super::subscriptions::Answer;
 use super::{Client, Stage, State};
 use crate::Error;
@@ -16,10 +15,13 @@ use crate::store::StoredChange;
 
 impl Client {
     /// The driver wrote bytes: QoS 0 messages among them are done, and there may be room for more.
-    pub(super) fn wrote(&mut self, now: Instant, bytes: u64) {
-        self.written += bytes;
+    pub(super) fn wrote(&mut self, now: Instant) {
+        let written = match &self.state {
+            State::Online(online) => online.connection.outbox_written(),
+            State::Offline { last_words, .. } => last_words.written(),
+        };
         while let Some((end, id)) = self.unwritten.front().copied() {
-            if end > self.written {
+            if end > written {
                 break;
             }
             self.unwritten.pop_front();
@@ -246,7 +248,7 @@ impl Client {
     pub(super) fn sent(&mut self, id: MessageId, qos: QoS, expires: Option<Instant>, token: Token) {
         match (&self.state, qos) {
             (State::Online(online), QoS::AtMostOnce) => {
-                let end = self.written + online.connection.outbox_len() as u64;
+                let end = online.connection.outbox_written() + online.connection.outbox_len() as u64;
                 self.unwritten.push_back((end, id));
             }
             (_, QoS::AtMostOnce | QoS::AtLeastOnce | QoS::ExactlyOnce) => {
@@ -256,14 +258,14 @@ impl Client {
     }
 
     fn published(&mut self, id: MessageId, result: Result<Acknowledgement, Error>) {
-        match self.ends {
-            Ends::Ids(last) if result.as_ref().is_ok_and(Acknowledgement::is_plain) => {
+        match self.ends.last_id() {
+            Some(last) if result.as_ref().is_ok_and(Acknowledgement::is_plain) => {
                 if id <= last {
                     self.ended.push_back(id);
                 }
             }
             // Any other end is worth telling.
-            Ends::Events | Ends::Ids(_) => self.events.push_back(Event::Published { id, result }),
+            Some(_) | None => self.events.push_back(Event::Published { id, result }),
         }
     }
 }

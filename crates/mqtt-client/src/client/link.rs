@@ -99,7 +99,8 @@ impl Client {
         let State::Online(online) = core::mem::replace(&mut self.state, nowhere()) else { return };
         let Online { mut connection, stage, since } = online;
         let was_connected = stage != Stage::Handshake;
-        self.is_connack_lost |= !was_connected && self.written > 0 && !matches!(closed, Closed::Refused(_));
+        let has_asked = connection.outbox_written() > 0;
+        self.is_connack_lost |= !was_connected && has_asked && !matches!(closed, Closed::Refused(_));
         let last_words =
             if cause.is_some() || closed == Closed::Eof { Outbox::default() } else { connection.outbox().take() };
         let (session, until) = (connection.into_session(), now + CLOSING_TIME);

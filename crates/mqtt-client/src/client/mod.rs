@@ -86,10 +86,8 @@ pub struct Client {
     subscriptions: Subscriptions,
     /// Messages of QoS 1 and 2 in the session.
     in_flight: Flights,
-    /// QoS 0 messages in the outbox: the count of bytes after which each is written.
+    /// QoS 0 messages in the outbox: the count of bytes of the present transport after which each is written.
     unwritten: SeldomQueue<(u64, MessageId)>,
-    /// Bytes of the present transport that were written.
-    written: u64,
     // Boxed, because they are rare, and most clients idle.
     ending: Option<Box<Ending>>,
     /// Why it has stopped, if not because it was asked to.
@@ -97,7 +95,7 @@ pub struct Client {
     is_stopped: bool,
     said_stopped: bool,
     events: SeldomQueue<Event>,
-    /// Messages that have ended well, for an owner who is told so in [`Ends::Ids`].
+    /// Messages that have ended well, for an owner who is told so in [`Ends::BY_IDS`].
     ended: SeldomQueue<MessageId>,
     /// The owner takes no more messages for now.
     is_held: bool,
@@ -142,7 +140,6 @@ impl Client {
             subscriptions: Subscriptions::default(),
             in_flight: Flights::default(),
             unwritten: SeldomQueue::default(),
-            written: 0,
             ending: None,
             stopped: None,
             is_stopped: false,
@@ -152,7 +149,7 @@ impl Client {
             is_held: false,
             may_rest: false,
             last_id: 0,
-            ends: Ends::Events,
+            ends: Ends::BY_EVENTS,
             journal: None,
             credentials: Some(credentials).filter(|credentials| !credentials.is_empty()).map(Box::new),
             options: alike::OPTIONS.share(options),
@@ -233,7 +230,6 @@ impl Client {
         }
         self.transport = Transport::None;
         self.forget_last_words();
-        self.written = 0;
         for (_, id) in self.unwritten.take() {
             self.events.push_back(Event::Published { id, result: Err(Error::NotWritten) });
         }
@@ -277,11 +273,10 @@ impl Client {
             State::Online(online) => online.connection.outbox(),
             State::Offline { last_words, .. } => last_words,
         };
-        let before = outbox.remaining();
+        let before = outbox.written();
         let value = f(outbox);
-        let progress = before.saturating_sub(outbox.remaining());
-        if progress > 0 {
-            self.wrote(now, progress as u64);
+        if outbox.written() > before {
+            self.wrote(now);
         }
         value
     }

@@ -72,13 +72,27 @@ pub(super) struct Ending {
     pub(super) given_up: usize,
 }
 
-/// How the owner is told of messages that have ended well.
+/// How the owner is told of messages that have ended well. In eight bytes: the highest number is no message's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ends {
+pub(super) struct Ends(u64);
+
+impl Ends {
     /// By an [`Event`](super::Event).
-    Events,
+    pub(super) const BY_EVENTS: Self = Self(u64::MAX);
+
     /// By their ids alone, up to the last one that somebody waits for: an event is large to move. The owner asks for the others.
-    Ids(MessageId),
+    /// Nobody waits yet.
+    pub(super) const BY_IDS: Self = Self(0);
+
+    /// The last one that somebody waits for, if ids tell.
+    pub(super) fn last_id(self) -> Option<MessageId> {
+        (self != Self::BY_EVENTS).then_some(MessageId(self.0))
+    }
+
+    /// Somebody waits for a message.
+    pub(super) fn reach(&mut self, id: MessageId) {
+        self.0 = self.0.max(id.0);
+    }
 }
 
 /// Nothing is left of a connection but its session.

@@ -97,14 +97,12 @@ impl Client {
 
     /// From now on, no [`Event::Published`] tells that a message has ended well: the owner asks [`is_pending`](Self::is_pending).
     pub(crate) fn tell_no_ends(&mut self) {
-        self.ends = Ends::Ids(MessageId(0));
+        self.ends = Ends::BY_IDS;
     }
 
     /// Somebody waits for a message, so [`next_ended`](Self::next_ended) tells when it, or any before it, has ended well.
     pub(crate) fn tell_end(&mut self, id: MessageId) {
-        if let Ends::Ids(last) = &mut self.ends {
-            *last = id.max(*last);
-        }
+        self.ends.reach(id);
     }
 
     /// Whether the connection takes no more because the transport is behind.

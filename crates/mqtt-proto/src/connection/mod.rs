@@ -200,6 +200,11 @@ impl<R: Role> Connection<R> {
         bytes::Buf::remaining(&self.outbox)
     }
 
+    /// [Bytes that the transport has taken](Outbox::written) on this connection.
+    pub fn outbox_written(&self) -> u64 {
+        self.outbox.written()
+    }
+
     /// Whether more input will be taken: `false` while the application lets too many events wait, while the peer lets too
     /// many answers wait, while the server's application has not decided on a CONNECT, and when closed.
     pub fn wants_input(&self) -> bool {

@@ -80,7 +80,7 @@ impl Outbox {
     }
 
     /// Bytes that the transport has taken so far.
-    pub(crate) fn written(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.written
     }
 }
