@@ -17,7 +17,7 @@ use crate::{Endpoint, Error};
 /// The loop of every adapter is the same: take a [`turn`](Self::turn), and do what it says.
 ///
 /// 1. If it is [`done`](Turn::done), return.
-/// 2. Without a transport: if [`poll_open`](Self::poll_open) names a server, dial it and answer with
+/// 2. Without a transport: if there is something to [dial](Turn::open), [`poll_open`](Self::poll_open) names it; answer with
 ///    [`handle_open`](Self::handle_open) or [`handle_open_failed`](Self::handle_open_failed). When a turn says
 ///    [`close`](Turn::close) while dialling, give the dial up and call [`handle_closed`](Self::handle_closed).
 /// 3. With a transport: write what is in the [`outbox`](Self::outbox); if it is to be [closed](Turn::close) and the outbox is
@@ -46,8 +46,8 @@ impl Driver {
     #[must_use]
     pub fn turn(&self, waker: &Waker) -> Turn {
         self.shared.store_changes();
-        let Demand { read, write, close, lingers, done, timeout, .. } = self.shared.turn(waker);
-        Turn { write, read, close, lingers, done, deadline: timeout.map(on_clock) }
+        let Demand { open, read, write, close, lingers, done, timeout, .. } = self.shared.turn(waker);
+        Turn { open, write, read, close, lingers, done, deadline: timeout.map(on_clock) }
     }
 
     /// A server to be dialled, once for each attempt.
@@ -127,6 +127,8 @@ impl Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
+    /// There is something to dial: [`poll_open`](Driver::poll_open) says what.
+    pub open: bool,
     /// There is something in the [`outbox`](Driver::outbox).
     pub write: bool,
     /// Input would be taken. While not, do not read: the transport then slows the server down.

@@ -37,8 +37,7 @@ pub use mqtt_client::*;
 ///
 /// Outside of a Tokio runtime with I/O and time enabled.
 pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
-    // Closing a TCP socket says all that shutting it down does.
-    start(options, |driver| run(driver, dial, ByClosing)).await
+    start(options, drive_tcp).await
 }
 
 /// [`connect`] over any transport that `dial` opens: a Unix socket, a QUIC stream, a pipe in a test.
@@ -56,7 +55,7 @@ where
     F: Future<Output = io::Result<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    start(options, |driver| run(driver, dial, ByShutdown)).await
+    start(options, |driver| drive(driver, dial)).await
 }
 
 async fn start<F>(options: impl IntoOptions, run: impl FnOnce(Driver) -> F) -> Result<Handle, Error>
@@ -99,10 +98,10 @@ async fn dial_name(server: Endpoint) -> io::Result<TcpStream> {
         let result = match u32::try_from(addresses.len() - index) {
             // Its share is all that is left, and that is the client's to watch.
             Ok(1) => open_tcp(*address).await,
-            ahead => match timeout(left / ahead.unwrap_or(u32::MAX), open_tcp(*address)).await {
-                Ok(result) => result,
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            },
+            ahead => {
+                let share = left / ahead.unwrap_or(u32::MAX);
+                timeout(share, open_tcp(*address)).await.unwrap_or_else(|late| Err(late.into()))
+            }
         };
         match result {
             Ok(stream) => return Ok(stream),
@@ -112,14 +111,20 @@ async fn dial_name(server: Endpoint) -> io::Result<TcpStream> {
     Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
-/// Drives a client until it is done: dials, moves bytes, waits.
-pub async fn drive<D, F, S>(driver: Driver, dial: D)
+/// Drives a client over TCP until it is done, as the task of [`connect`] does: dials, moves bytes, waits.
+pub fn drive_tcp(driver: Driver) -> impl Future<Output = ()> + Send {
+    // Closing a TCP socket says all that shutting it down does.
+    run(driver, dial, ByClosing)
+}
+
+/// Drives a client until it is done, as the task of [`connect_with`] does.
+pub fn drive<D, F, S>(driver: Driver, dial: D) -> impl Future<Output = ()> + use<D, F, S>
 where
     D: FnMut(Endpoint) -> F,
     F: Future<Output = io::Result<S>>,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    run(driver, dial, ByShutdown).await;
+    run(driver, dial, ByShutdown)
 }
 
 /// How a transport is told that nothing more will come, if the server has nothing to say, either.
@@ -163,7 +168,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     E: Farewell<S>,
 {
-    let mut link = Link { driver, stream: None, input: BytesMut::new(), timer: None, reads: false };
+    let mut link = Link { driver, stream: None, input: BytesMut::new(), alarm: None, reads: false };
     // No `async fn`, which keeps a second copy of its arguments.
     async move {
         while Box::pin(link.open(&mut dial)).await {
@@ -191,7 +196,7 @@ struct Link<S> {
     stream: Option<S>,
     /// Bytes that the client has not taken.
     input: BytesMut,
-    timer: Timer,
+    alarm: Alarm,
     /// What the last turn said: when the transport wakes us, there is mostly something to read.
     reads: bool,
 }
@@ -208,22 +213,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Waits until there is something to dial; `None` when there never will be.
     async fn next_open(&mut self) -> Option<Endpoint> {
-        let Self { driver, timer, .. } = self;
+        let Self { driver, alarm, .. } = self;
         poll_fn(|cx| {
-            let server = driver.poll_open(); // as mostly at the beginning
-            if server.is_some() {
-                return Poll::Ready(server);
-            }
             loop {
-                let turn = driver.turn(cx.waker());
-                if turn.done {
-                    return Poll::Ready(None);
-                }
                 let server = driver.poll_open();
                 if server.is_some() {
                     return Poll::Ready(server);
                 }
-                if !is_due(timer, turn.deadline, cx) {
+                let turn = driver.turn(cx.waker());
+                if turn.done {
+                    return Poll::Ready(None);
+                }
+                if !turn.open && !is_due(alarm, turn.deadline, cx) {
                     return Poll::Pending;
                 }
             }
@@ -233,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Waits for a dial, unless the client gives it up. The timer has not rung, and will serve for what comes next.
     async fn dialled(&mut self, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
-        let Self { driver, timer, .. } = self;
+        let Self { driver, alarm, .. } = self;
         let mut dialling = pin!(dialling);
         poll_fn(|cx| {
             match dialling.as_mut().poll(cx) {
@@ -253,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     driver.handle_closed();
                     return Poll::Ready(None);
                 }
-                if !is_due(timer, turn.deadline, cx) {
+                if !is_due(alarm, turn.deadline, cx) {
                     return Poll::Pending;
                 }
             }
@@ -263,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Moves bytes until others should have their turn, or to the end: whether the transport [lingers](Turn::lingers).
     fn transfer<E: Farewell<S>>(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<bool>> {
-        let Self { driver, stream: Some(stream), input, timer, reads } = self else {
+        let Self { driver, stream: Some(stream), input, alarm, reads } = self else {
             return Poll::Ready(ControlFlow::Break(false));
         };
         // What was not ready is not asked again before it wakes us.
@@ -288,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             may_read = read.is_ready() || !turn.read && may_read;
             match read {
                 Poll::Ready(count) => bytes_read += count,
-                Poll::Pending if !is_written && !is_due(timer, turn.deadline, cx) => return Poll::Pending,
+                Poll::Pending if !is_written && !is_due(alarm, turn.deadline, cx) => return Poll::Pending,
                 Poll::Pending => {}
             }
         }
@@ -309,7 +310,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     fn close(&mut self) {
-        (self.stream, self.input, self.timer, self.reads) = (None, BytesMut::new(), None, false);
+        (self.stream, self.input, self.alarm, self.reads) = (None, BytesMut::new(), None, false);
         self.driver.handle_closed();
     }
 }
@@ -389,15 +390,15 @@ fn write<S: AsyncWrite + Unpin, E: Farewell<S>>(
 }
 
 /// On the heap while there is a deadline: many clients idle without one.
-type Timer = Option<Pin<Box<Sleep>>>;
+type Alarm = Option<Pin<Box<Sleep>>>;
 
 /// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
-fn is_due(timer: &mut Timer, deadline: Option<std::time::Instant>, cx: &mut Context<'_>) -> bool {
+fn is_due(alarm: &mut Alarm, deadline: Option<std::time::Instant>, cx: &mut Context<'_>) -> bool {
     let Some(deadline) = deadline.map(Instant::from_std) else {
-        *timer = None; // or the runtime looks at it each time it sleeps
+        *alarm = None; // or the runtime looks at it each time it sleeps
         return false;
     };
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+    let timer = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
     if deadline < timer.deadline() || timer.is_elapsed() {
         timer.as_mut().reset(deadline);
     }

@@ -89,6 +89,15 @@ fn the_time_for_the_first_dial_begins_when_it_is_asked_for() {
 }
 
 #[test]
+fn a_turn_tells_when_there_is_something_to_dial() {
+    let (_handle, driver) = mqtt_client::new(options()).unwrap();
+    let alarm = Arc::new(Alarm::default());
+    assert!(alarm.turn(&driver).open);
+    assert!(driver.poll_open().is_some());
+    assert!(!alarm.turn(&driver).open);
+}
+
+#[test]
 fn the_driver_is_woken_when_there_is_something_to_do_and_only_then() {
     let mut rig = Rig::new(options());
     // How often a sleeping driver is woken meanwhile.
