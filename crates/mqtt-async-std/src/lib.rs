@@ -10,14 +10,17 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use async_io::Timer;
+use async_std::io::timeout;
 use async_std::net::{TcpStream, ToSocketAddrs};
-use async_std::task::{sleep, spawn};
+use async_std::task::{spawn, yield_now};
 use bytes::{Buf, BytesMut};
-use futures_lite::future::or;
 use futures_lite::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub use mqtt_client::*;
@@ -31,7 +34,7 @@ pub use mqtt_client::*;
 ///
 /// The options are wrong, the server cannot be reached, or it refuses.
 pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
-    connect_with(options, dial).await
+    start(options, drive_tcp).await
 }
 
 /// [`connect`] over any transport that `dial` opens: a Unix socket, a QUIC stream, a pipe in a test.
@@ -55,8 +58,15 @@ where
     F: Future<Output = io::Result<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    start(options, |driver| drive(driver, dial)).await
+}
+
+async fn start<F>(options: impl IntoOptions, run: impl FnOnce(Driver) -> F) -> Result<Handle, Error>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (handle, driver) = new(options.into_options()?)?;
-    spawn(drive(driver, dial));
+    spawn(run(driver));
     handle.connected().await?;
     Ok(handle)
 }
@@ -68,6 +78,20 @@ where
 ///
 /// The last address's error.
 pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
+    match server.host.parse::<IpAddr>() {
+        Ok(address) => open_tcp((address, server.port).into()).await,
+        // On the heap, as a name's addresses are.
+        Err(_) => Box::pin(dial_name(server)).await,
+    }
+}
+
+async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?; // packets are coalesced in the outbox already
+    Ok(stream)
+}
+
+async fn dial_name(server: Endpoint) -> io::Result<TcpStream> {
     let deadline = Instant::now() + server.timeout;
     let addresses: Vec<_> = (server.host.as_str(), server.port).to_socket_addrs().await?.collect();
     let mut failure = None;
@@ -75,122 +99,210 @@ pub async fn dial(server: Endpoint) -> io::Result<TcpStream> {
         let left = deadline.saturating_duration_since(Instant::now());
         let result = match u32::try_from(addresses.len() - index) {
             // Its share is all that is left, and that is the client's to watch.
-            Ok(1) => TcpStream::connect(address).await,
-            ahead => match timeout(left / ahead.unwrap_or(u32::MAX), TcpStream::connect(address)).await {
-                Some(result) => result,
-                None => Err(io::ErrorKind::TimedOut.into()),
-            },
+            Ok(1) => open_tcp(*address).await,
+            ahead => timeout(left / ahead.unwrap_or(u32::MAX), open_tcp(*address)).await,
         };
         match result {
-            Ok(stream) => {
-                stream.set_nodelay(true)?; // packets are coalesced in the outbox already
-                return Ok(stream);
-            }
+            Ok(stream) => return Ok(stream),
             Err(error) => failure = Some(error),
         }
     }
     Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
-/// Drives a client until it is done: dials, moves bytes, waits. For an executor of your own.
-pub async fn drive<D, F, S>(driver: Driver, mut dial: D)
+/// Drives a client over TCP until it is done, as the task of [`connect`] does: dials, moves bytes, waits. For an executor of
+/// your own.
+pub fn drive_tcp(driver: Driver) -> impl Future<Output = ()> + Send {
+    // Closing a TCP socket says all that shutting it down does.
+    run(driver, dial, ByClosing)
+}
+
+/// Drives a client until it is done, as the task of [`connect_with`] does. For an executor of your own.
+pub fn drive<D, F, S>(driver: Driver, dial: D) -> impl Future<Output = ()> + use<D, F, S>
 where
     D: FnMut(Endpoint) -> F,
     F: Future<Output = io::Result<S>>,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(server) = next_open(&driver).await {
-        // On the heap while it lasts: a task that is connected has no use for its room.
-        if let Some(stream) = Box::pin(open(&driver, dial(server))).await {
-            transfer(&driver, stream).await;
-            driver.handle_closed();
+    run(driver, dial, ByShutdown)
+}
+
+/// How a transport is told that nothing more will come, if the server has nothing to say, either.
+trait Farewell<S> {
+    /// Whether closing it says so.
+    const CLOSES: bool;
+
+    /// Writes what is the last before that, if it can leave together with it. Says how many bytes it took.
+    fn write_last(_stream: &S, _bytes: &[u8]) -> Option<usize> {
+        None
+    }
+}
+
+struct ByShutdown;
+
+impl<S> Farewell<S> for ByShutdown {
+    const CLOSES: bool = false;
+}
+
+struct ByClosing;
+
+impl Farewell<TcpStream> for ByClosing {
+    const CLOSES: bool = true;
+
+    /// DISCONNECT and the end of the stream in one segment, which the socket sends when it is closed: half the work for both
+    /// ends and for the network. It is lost if there is something unread then, so it is for a server that has nothing to say.
+    #[cfg(target_os = "linux")]
+    fn write_last(stream: &TcpStream, bytes: &[u8]) -> Option<usize> {
+        use rustix::net::{SendFlags, send};
+        // Without a signal, as every write of std. Any failure shows itself again when it is written as always.
+        send(stream, bytes, SendFlags::NOSIGNAL | SendFlags::MORE).ok()
+    }
+}
+
+/// The task of a client. While its connection is idle it is small: what only the ends of one need is on the heap while it lasts.
+fn run<D, F, S, E>(driver: Driver, mut dial: D, _: E) -> impl Future<Output = ()> + use<D, F, S, E>
+where
+    D: FnMut(Endpoint) -> F,
+    F: Future<Output = io::Result<S>>,
+    S: AsyncRead + AsyncWrite + Unpin,
+    E: Farewell<S>,
+{
+    let mut link = Link { driver, stream: None, input: BytesMut::new(), alarm: None };
+    // No `async fn`, which keeps a second copy of its arguments.
+    async move {
+        while Box::pin(link.open(&mut dial)).await {
+            let lingers = loop {
+                match poll_fn(|cx| link.transfer::<E>(cx)).await {
+                    // Now those who wait for messages: what they have done with is room for the next ones, and still in the cache.
+                    ControlFlow::Continue(()) => yield_now().await,
+                    ControlFlow::Break(lingers) => break lingers,
+                }
+            };
+            if lingers || !E::CLOSES {
+                Box::pin(link.part(lingers)).await;
+            }
+            link.close();
+            if poll_fn(|cx| Poll::Ready(link.driver.turn(cx.waker()).done)).await {
+                return;
+            }
         }
     }
 }
 
-/// Waits until there is something to dial; `None` when there never will be.
-async fn next_open(driver: &Driver) -> Option<Endpoint> {
-    let mut timer = Alarm::default();
-    poll_fn(|cx| {
-        loop {
-            let turn = driver.turn(cx.waker());
-            let server = driver.poll_open();
-            if server.is_some() || turn.done {
-                return Poll::Ready(server);
-            }
-            if !timer.is_due(turn.deadline, cx) {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await
+/// A client and its transport, if it has one.
+struct Link<S> {
+    driver: Driver,
+    stream: Option<S>,
+    /// Bytes that the client has not taken.
+    input: BytesMut,
+    alarm: Alarm,
 }
 
-/// Waits for a dial, unless the client gives it up.
-async fn open<S>(driver: &Driver, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
-    let (mut dialling, mut timer) = (pin!(dialling), Alarm::default());
-    poll_fn(|cx| {
-        loop {
-            let turn = driver.turn(cx.waker());
-            if turn.close {
-                driver.handle_closed();
-                return Poll::Ready(None);
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// Waits for a transport; `false` when there will never be one again.
+    async fn open<F: Future<Output = io::Result<S>>>(&mut self, dial: &mut impl FnMut(Endpoint) -> F) -> bool {
+        while self.stream.is_none() {
+            let Some(server) = self.next_open().await else { return false };
+            self.stream = self.dialled(dial(server)).await;
+        }
+        true
+    }
+
+    /// Waits until there is something to dial; `None` when there never will be.
+    async fn next_open(&mut self) -> Option<Endpoint> {
+        let Self { driver, alarm, .. } = self;
+        poll_fn(|cx| {
+            loop {
+                let server = driver.poll_open();
+                if server.is_some() {
+                    return Poll::Ready(server);
+                }
+                let turn = driver.turn(cx.waker());
+                if turn.done {
+                    return Poll::Ready(None);
+                }
+                if !turn.open && !is_due(alarm, turn.deadline, cx) {
+                    return Poll::Pending;
+                }
             }
+        })
+        .await
+    }
+
+    /// Waits for a dial, unless the client gives it up. The timer has not rung, and will serve for what comes next.
+    async fn dialled(&mut self, dialling: impl Future<Output = io::Result<S>>) -> Option<S> {
+        let Self { driver, alarm, .. } = self;
+        let mut dialling = pin!(dialling);
+        poll_fn(|cx| {
             match dialling.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => {
-                    driver.handle_open();
+                    driver.handle_open(); // if it is too late, the next turn says so
                     return Poll::Ready(Some(stream));
                 }
                 Poll::Ready(Err(error)) => {
                     driver.handle_open_failed(&error);
                     return Poll::Ready(None);
                 }
-                Poll::Pending if !timer.is_due(turn.deadline, cx) => return Poll::Pending,
                 Poll::Pending => {}
             }
-        }
-    })
-    .await
-}
+            loop {
+                let turn = driver.turn(cx.waker());
+                if turn.close {
+                    driver.handle_closed();
+                    return Poll::Ready(None);
+                }
+                if !is_due(alarm, turn.deadline, cx) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
 
-/// Moves bytes until the transport is closed.
-async fn transfer<S: AsyncRead + AsyncWrite + Unpin>(driver: &Driver, mut stream: S) {
-    let mut input = BytesMut::new();
-    let mut timer = Alarm::default();
-    let lingers = poll_fn(|cx| {
-        // What was not ready is not asked again before it wakes us.
+    /// Moves bytes until others should have their turn, or to the end: whether the transport [lingers](Turn::lingers).
+    fn transfer<E: Farewell<S>>(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<bool>> {
+        let Self { driver, stream: Some(stream), input, alarm } = self else {
+            return Poll::Ready(ControlFlow::Break(false));
+        };
+        // To read in vain is a system call: unlike with Tokio, that comes after what there is to write. What was not ready is not
+        // asked again before it wakes us.
         let (mut may_write, mut may_read) = (true, true);
         let mut bytes_read = 0;
-        for _ in 0..ROUNDS {
+        let mut rounds = 0..ROUNDS;
+        while bytes_read < READ_BOUND && rounds.next().is_some() {
             let turn = driver.turn(cx.waker());
-            let is_written = turn.write && may_write && write(driver, &mut stream, cx).is_ready();
+            let is_last = turn.close && !turn.lingers;
+            let is_written = turn.write && may_write && write::<S, E>(driver, stream, is_last, cx).is_ready();
             may_write = is_written || !turn.write;
             if turn.close && may_write {
-                return Poll::Ready(turn.lingers);
+                return Poll::Ready(ControlFlow::Break(turn.lingers));
             }
-            let read = if turn.read && may_read { read(driver, &mut stream, &mut input, cx) } else { Poll::Pending };
+            let read = if turn.read && may_read { read(driver, stream, input, cx) } else { Poll::Pending };
             may_read = read.is_ready() || !turn.read && may_read;
             match read {
-                Poll::Ready(count) => {
-                    bytes_read += count;
-                    if bytes_read >= READ_BEFORE_OTHERS {
-                        break;
-                    }
-                }
-                Poll::Pending if !is_written && !timer.is_due(turn.deadline, cx) => return Poll::Pending,
+                Poll::Ready(count) => bytes_read += count,
+                Poll::Pending if !is_written && !is_due(alarm, turn.deadline, cx) => return Poll::Pending,
                 Poll::Pending => {}
             }
         }
-        // A peer that always has more to say must not stop the other tasks of this thread. Those who wait for messages come now:
-        // what they have done with is room for the next ones, and still in the cache.
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-    // Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
-    let mut rest = vec![0; if lingers { READ_BOUND } else { 0 }];
-    let end = async { while stream.close().await.is_ok() && stream.read(&mut rest).await.is_ok_and(|n| n > 0) {} };
-    Box::pin(timeout(LINGER, end)).await;
+        Poll::Ready(ControlFlow::Continue(()))
+    }
+
+    /// Says farewell. Closing a socket with unread bytes resets the connection, and with it what we wrote last: read to the end.
+    async fn part(&mut self, lingers: bool) {
+        let Some(stream) = &mut self.stream else { return };
+        let mut input = vec![0; if lingers { READ_BOUND } else { 0 }];
+        let end = async {
+            while stream.close().await.is_ok() && lingers && stream.read(&mut input).await.is_ok_and(|n| n > 0) {}
+            Ok(())
+        };
+        let _ = timeout(LINGER, end).await;
+    }
+
+    fn close(&mut self) {
+        (self.stream, self.input, self.alarm) = (None, BytesMut::new(), None);
+        self.driver.handle_closed();
+    }
 }
 
 /// Reads once and hands on what there is. Ready if anything has changed; says how many bytes were read.
@@ -208,10 +320,16 @@ fn read<S: AsyncRead + Unpin>(
         return Poll::Ready(0);
     }
     let size = Driver::read_size(input);
-    let result = if size <= READ_BOUND {
+    let count = if size <= READ_AT_ONCE {
         with_space(|space| {
             let count = ready!(Pin::new(stream).poll_read(cx, space));
-            Poll::Ready(count.inspect(|count| input.extend_from_slice(&space[..*count])))
+            Poll::Ready(count.inspect(|&count| {
+                let more = Driver::read_size(&space[..count]);
+                if before == 0 && more > READ_AT_ONCE {
+                    input.reserve(count + more); // a large packet, whose room is made once
+                }
+                input.extend_from_slice(&space[..count]);
+            }))
         })
     } else {
         input.reserve(size);
@@ -221,26 +339,26 @@ fn read<S: AsyncRead + Unpin>(
         input.truncate(before + read);
         count
     };
-    let result = ready!(result);
-    match &result {
+    let count = ready!(count);
+    match &count {
         Ok(0) => driver.handle_eof(),
         Ok(1..) => driver.handle_input(input),
         Err(error) => driver.handle_error(error),
     }
     if input.is_empty() {
-        *input = BytesMut::new(); // a connection that waits owns no buffer
+        *input = BytesMut::new();
     }
-    Poll::Ready(result.unwrap_or(0))
+    Poll::Ready(count.unwrap_or(0))
 }
 
-/// Lends room to read into, which all clients of a thread share.
+/// Lends room to read into that is nobody's, so that a connection that waits owns none: all clients of a thread share it.
 fn with_space<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
     SPACE.with(|space| {
         let mut room = space.take();
-        room.resize(READ_BOUND, 0);
+        room.resize(READ_AT_ONCE, 0);
         let value = f(&mut room);
         space.set(room);
         value
@@ -248,12 +366,25 @@ fn with_space<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 /// Writes all that there is. Ready when there is no more, or it cannot be written.
-fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
+fn write<S: AsyncWrite + Unpin, E: Farewell<S>>(
+    driver: &Driver,
+    stream: &mut S,
+    is_last: bool,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
     let result = driver.outbox(|outbox| {
         while outbox.has_remaining() {
             let mut slices = [IoSlice::new(&[]); 32];
             let filled = outbox.chunks_vectored(&mut slices);
-            match ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..filled])) {
+            let written = match &slices[..filled] {
+                [slice] if is_last => match E::write_last(stream, slice) {
+                    Some(written) => Poll::Ready(Ok(written)),
+                    None => Pin::new(&mut *stream).poll_write(cx, slice),
+                },
+                [slice] => Pin::new(&mut *stream).poll_write(cx, slice), // as most are, for which the system has less to do
+                slices => Pin::new(&mut *stream).poll_write_vectored(cx, slices),
+            };
+            match ready!(written) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(written) => outbox.advance(written),
                 Err(error) => return Poll::Ready(Err(error)),
@@ -267,53 +398,47 @@ fn write<S: AsyncWrite + Unpin>(driver: &Driver, stream: &mut S, cx: &mut Contex
     result.map(|_| ())
 }
 
-/// The timer of a connection.
-#[derive(Default)]
-struct Alarm {
-    timer: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// When it rings.
-    at: Option<Instant>,
-}
+/// On the heap while there is a deadline: many clients idle without one.
+type Alarm = Option<Box<(Timer, Instant)>>;
 
-impl Alarm {
-    /// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
-    fn is_due(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else {
-            *self = Self::default();
-            return false;
-        };
-        if self.at.is_none_or(|at| deadline < at) {
-            self.timer = Some(Box::pin(sleep(deadline.saturating_duration_since(Instant::now()))));
-            self.at = Some(deadline);
-        }
-        let has_rung = self.timer.as_mut().is_some_and(|timer| Pin::new(timer).poll(cx).is_ready());
-        if has_rung {
-            self.at = None;
-        }
-        has_rung
-    }
-}
-
-/// `None` if the future takes longer.
-async fn timeout<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let late = async {
-        sleep(time).await;
-        None
+/// Whether the deadline has come. The timer is set anew only to be earlier: it may ring for a deadline that was put off.
+fn is_due(alarm: &mut Alarm, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    let Some(deadline) = deadline else {
+        *alarm = None; // or the runtime looks at it each time it sleeps
+        return false;
     };
-    or(async { Some(future.await) }, late).await
+    let (timer, at) = &mut **alarm.get_or_insert_with(|| Box::new((Timer::at(deadline), deadline)));
+    if deadline < *at || !timer.will_fire() {
+        timer.set_at(deadline);
+        *at = deadline;
+    }
+    Pin::new(timer).poll(cx).is_ready()
 }
 
-/// How often a task reads or writes before it lets others run.
+/// How often a task reads or writes before other tasks run: the runtime does not see to that.
 const ROUNDS: usize = 16;
 
-/// Bytes read before others run.
-const READ_BEFORE_OTHERS: usize = 256 << 10;
-
 /// Bytes read at a time.
-const READ_BOUND: usize = 64 << 10;
+const READ_AT_ONCE: usize = 64 << 10;
 
 /// Bytes read at a time of a large packet, straight to where they stay: so many are zeroed first, in vain if there are none.
 const READ_IN_PLACE: usize = 256 << 10;
 
+/// Bytes read before other tasks run.
+const READ_BOUND: usize = 256 << 10;
+
 /// How long the server may take to close its side after us.
 const LINGER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a task of an idle client holds besides the executor's own.
+    #[test]
+    fn the_future_of_a_driver_is_small() {
+        let (_handle, driver) = new(Options::new("localhost", 1883)).unwrap();
+        let future = drive_tcp(driver);
+        assert!(size_of_val(&future) <= 80, "{} bytes", size_of_val(&future));
+    }
+}

@@ -1,8 +1,11 @@
 //! Good ends: nothing that was accepted is left behind.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc;
+use std::thread;
 
-use mqtt_client::{Backoff, QoS};
+use mqtt_client::{Backoff, QoS, Version};
 
 use super::host::Host;
 use super::peer::{FullServer, Peer, reserve};
@@ -41,6 +44,31 @@ pub fn disconnect_flushes_while_the_peer_floods(adapter: &Adapter) {
             within("the acknowledgement", ticket).expect("it came before the end");
         }
         drop(stream);
+    }
+}
+
+/// DISCONNECT may wait in the socket for its end, and behind a large message that waits for the server to read.
+///
+/// MQTT-3.14.4-1
+pub fn the_last_packet_arrives_before_the_end(adapter: &Adapter) {
+    for size in [0, 1 << 20] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are ports left");
+        let address = listener.local_addr().expect("a listener has an address");
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("somebody connects");
+            stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+            stream.write_all(&[0x20, 2, 0, 0]).expect("the client reads CONNACK");
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).expect("the client closes in good order, and soon");
+            received
+        });
+        // What `connect` starts knows that its transport is TCP.
+        let handle = within("CONNACK", (adapter.connect)(options_for_address(address).version(Version::V311)));
+        let handle = handle.expect("the server lets everyone in");
+        drop(handle.publish("t", vec![7; size], QoS::AtMostOnce));
+        within("the disconnect", handle.disconnect()).expect("the server takes all");
+        let received = server.join().expect("the server has seen the end");
+        assert!(received.len() > size && received.ends_with(&[0xe0, 0]), "{size}: {}", received.len());
     }
 }
 

@@ -138,6 +138,7 @@ macro_rules! parity_tests {
             a_dropped_disconnect_still_disconnects
             disconnect_flushes_what_was_accepted
             disconnect_flushes_while_the_peer_floods
+            the_last_packet_arrives_before_the_end
             the_last_handle_dropped_disconnects_cleanly
             the_driver_returns_when_the_client_is_done
             after_the_end_every_call_says_so

@@ -3,7 +3,7 @@
 
 use async_executor::LocalExecutor;
 use harness::{Counting, Job};
-use mqtt_async_std::{Error, Handle, Options, dial, drive, new};
+use mqtt_async_std::{Error, Handle, Options, drive_tcp, new};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -12,7 +12,7 @@ fn main() {
     let executor: &LocalExecutor<'static> = Box::leak(Box::default());
     let connect = async |options: Options| -> Result<Handle, Error> {
         let (handle, driver) = new(options)?;
-        executor.spawn(drive(driver, dial)).detach();
+        executor.spawn(drive_tcp(driver)).detach();
         handle.connected().await?;
         Ok(handle)
     };

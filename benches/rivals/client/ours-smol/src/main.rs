@@ -1,7 +1,7 @@
 //! Scenarios on mqtt-smol: application and driver are tasks beside each other, in an executor of one thread.
 
 use harness::{Counting, Job};
-use mqtt_smol::{Error, Handle, Options, dial, drive, new};
+use mqtt_smol::{Error, Handle, Options, drive_tcp, new};
 use smol::LocalExecutor;
 
 #[global_allocator]
@@ -11,7 +11,7 @@ fn main() {
     let executor: &LocalExecutor<'static> = Box::leak(Box::default());
     let connect = async |options: Options| -> Result<Handle, Error> {
         let (handle, driver) = new(options)?;
-        executor.spawn(drive(driver, dial)).detach();
+        executor.spawn(drive_tcp(driver)).detach();
         handle.connected().await?;
         Ok(handle)
     };
