@@ -42,6 +42,16 @@ pub async fn connect(options: impl IntoOptions) -> Result<Handle, Error> {
 
 /// [`connect`] over any transport that `dial` opens: a Unix socket, a QUIC stream, a pipe in a test.
 ///
+/// ```no_run
+/// # #[cfg(unix)]
+/// # async fn example() -> Result<(), mqtt_tokio::Error> {
+/// use tokio::net::UnixStream;
+///
+/// let client = mqtt_tokio::connect_with("mqtt://localhost", |_| UnixStream::connect("/run/broker.sock")).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// As [`connect`].
