@@ -33,6 +33,25 @@ fn large_messages_stop_the_input_before_there_are_many() {
 }
 
 #[test]
+fn a_message_that_is_looked_at_first_makes_room_when_it_is_taken() {
+    let mut client = client();
+    for _ in 0..2 {
+        client.feed_packet(&message(LIMIT / 2));
+        client.feed_packet(&message(LIMIT / 2 + 1));
+        assert!(!client.connection.wants_input());
+        for len in [LIMIT / 2, LIMIT / 2 + 1] {
+            let next = client.connection.peek_message().map(|next| next.message.payload.len());
+            let taken = client.connection.poll_message().map(|taken| taken.message.payload.len());
+            assert_eq!((next, taken), (Some(len), Some(len)));
+            assert!(client.connection.wants_input());
+        }
+    }
+    client.connection.handle_eof(client.instant());
+    assert!(client.connection.peek_message().is_none() && client.connection.poll_message().is_none());
+    assert_eq!(client.events().len(), 1, "what is no message stays where it is");
+}
+
+#[test]
 fn one_message_may_exceed_the_limit() {
     let mut client = client();
     client.feed_packet(&message(LIMIT * 3));

@@ -28,7 +28,7 @@ mod verdict;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use mqtt_proto::{ClientEvent, Instant, Message, Outbox, Session};
+use mqtt_proto::{ClientEvent, Delivery, Instant, Message, Outbox, Session};
 
 pub use event::{Acknowledgement, Event, MessageId, RequestId, SubscriberId};
 
@@ -383,6 +383,24 @@ impl Client {
                     return self.next_event();
                 }
             }
+        }
+    }
+
+    /// The next event, if that is a message that only waits to be taken: an event is large to move.
+    #[inline]
+    pub(crate) fn peek_message(&self) -> Option<&Delivery> {
+        match &self.state {
+            State::Online(online) if !self.is_held && self.events.is_empty() => online.connection.peek_message(),
+            State::Online(_) | State::Offline { .. } => None,
+        }
+    }
+
+    /// Takes the message that was [peeked](Self::peek_message) at.
+    #[inline]
+    pub(crate) fn next_message(&mut self) -> Option<Delivery> {
+        match &mut self.state {
+            State::Online(online) => online.connection.poll_message(),
+            State::Offline { .. } => None,
         }
     }
 

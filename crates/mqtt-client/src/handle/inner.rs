@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-use mqtt_proto::{Ack, Delivery, Instant, Message, QoS, ReasonCode};
+use mqtt_proto::{Delivery, Instant, Message, QoS, ReasonCode};
 
 use super::connection_events::{ConnectionEvent, EventLog};
 use super::outcomes::{Outcome, Outcomes, Page};
 use super::requests::First;
-use super::streams::{Claim, Offered, Queued, StreamId, Streams};
+use super::streams::{Claim, Queued, StreamId, Streams};
 use super::turn::{Clock, Demand, Wakers};
 use super::unclaimed::Unclaimed;
 use crate::client::{Client, Event, MessageId, RequestId, SubscriberId};
@@ -184,10 +184,11 @@ impl Inner {
     /// application's to do.
     pub(crate) fn give_up(&mut self, now: Instant, id: StreamId) {
         for queued in self.streams.remove(id) {
+            let claim = queued.into_claim();
             if self.manual_acks {
-                self.abandon(queued.claim);
+                self.abandon(claim);
             } else {
-                self.settle(now, queued.claim);
+                self.settle(now, claim);
             }
         }
         if let StreamId::Subscriber(id) = id {
@@ -203,10 +204,7 @@ impl Inner {
         for delivery in self.unclaimed.take() {
             let targets = self.streams.targets(&self.client, &delivery.message);
             if targets.contains(&id) {
-                let Delivery { message, dup, ack } = delivery;
-                let packet_id = ack.as_ref().map(Ack::packet_id);
-                let queued = Queued { message, dup, packet_id, claim: ack.map(Claim::Sole) };
-                self.wakers.extend(self.streams.push(id, queued));
+                self.wakers.extend(self.streams.push(id, Queued::Sole(delivery)));
             } else {
                 self.unclaimed.push(delivery);
             }
@@ -216,6 +214,9 @@ impl Inner {
 
     /// The application takes messages: it has all the streams that it wants.
     pub(crate) fn begin_taking(&mut self, now: Instant) {
+        if self.unclaimed.is_over() {
+            return;
+        }
         for ack in self.unclaimed.end() {
             // It carries a plain 0x00, which is always allowed.
             let _ = self.client.ack(now, ack);
@@ -226,8 +227,10 @@ impl Inner {
     pub(crate) fn pump(&mut self, now: Instant) {
         loop {
             if let Some(delivery) = self.rare.as_mut().and_then(|rare| rare.stalled.take()) {
+                self.client.hold(false);
                 self.deliver_or_stall(now, delivery);
             }
+            self.deliver_to_one();
             match self.client.poll_event(now) {
                 Some(Event::Message(delivery)) => self.deliver_or_stall(now, delivery),
                 Some(event) => self.dispatch(event),
@@ -252,10 +255,9 @@ impl Inner {
     }
 
     fn deliver_or_stall(&mut self, now: Instant, delivery: Delivery) {
-        let stalled = self.deliver(now, delivery);
-        self.client.hold(stalled.is_some());
-        if stalled.is_some() {
-            self.rare().stalled = stalled;
+        if let Some(delivery) = self.deliver(now, delivery) {
+            self.client.hold(true);
+            self.rare().stalled = Some(delivery);
         }
     }
 
@@ -264,19 +266,21 @@ impl Inner {
         self.rare.as_ref().is_some_and(|rare| rare.stalled.is_some())
     }
 
+    /// Delivers messages while each is for one stream that has room, as almost all are. A message is large to move: where it
+    /// goes is found out first.
+    fn deliver_to_one(&mut self) {
+        while let Some(next) = self.client.peek_message() {
+            let Some(stream) = self.streams.sole_with_room(&self.client, next) else { return };
+            stream.count(&next.message, next.ack.is_some());
+            let Some(delivery) = self.client.next_message() else { return };
+            self.wakers.extend(stream.push(Queued::Sole(delivery)));
+        }
+    }
+
     /// Puts a message into the streams it is for; gives it back if one of them is full.
     fn deliver(&mut self, now: Instant, delivery: Delivery) -> Option<Delivery> {
         let targets = self.streams.targets(&self.client, &delivery.message);
         let may_grow = self.awaiting_server > 0 || self.client.is_ending() || self.client.stop_reason().is_some();
-        if let [id] = targets[..] {
-            self.streams.recycle(targets);
-            match self.streams.offer(id, may_grow, delivery) {
-                Offered::Taken(waker) => self.wakers.extend(waker),
-                Offered::Full(delivery) => return Some(delivery),
-                Offered::TooMuch => self.tell(ConnectionEvent::Dropped { messages: 1 }),
-            }
-            return None;
-        }
         if !may_grow && targets.iter().any(|id| self.streams.is_full(*id)) {
             self.streams.recycle(targets);
             return Some(delivery);
@@ -289,35 +293,47 @@ impl Inner {
             self.unclaimed.push(delivery);
             return None;
         }
-        let Delivery { message, dup, ack } = delivery;
-        let packet_id = ack.as_ref().map(Ack::packet_id);
-        let mut claims = self.streams.claims(ack, targets.len());
-        // MQTT-4.5.0-2: also what nobody wants is acknowledged.
-        self.settle(now, claims.unwanted.take().map(Claim::Sole));
-        let mut dropped = 0;
-        let (last, others) = match targets.split_last() {
-            Some((last, others)) => (Some(last), others),
-            None => (None, &[][..]),
-        };
-        let is_dispensable = message.qos == QoS::AtMostOnce;
-        let mut put = |id: StreamId, message: Message| {
-            let claim = claims.each.next().flatten();
-            if is_dispensable && self.streams.is_overflowing(id) {
-                dropped += 1;
-            } else {
-                let queued = Queued { message, dup, packet_id, claim };
-                self.wakers.extend(self.streams.push(id, queued));
+        let dropped = match targets[..] {
+            // MQTT-4.5.0-2: also what nobody wants is acknowledged.
+            [] => {
+                self.settle(now, delivery.ack.map(Claim::Sole));
+                0
             }
+            [id] => usize::from(!self.put(id, Queued::Sole(delivery))),
+            _ => self.put_into_all(&targets, delivery),
         };
-        others.iter().for_each(|id| put(*id, message.clone()));
-        if let Some(id) = last {
-            put(*id, message);
-        }
         self.streams.recycle(targets);
         if dropped > 0 {
             self.tell(ConnectionEvent::Dropped { messages: dropped });
         }
         None
+    }
+
+    /// Puts a message into several streams; how many of them have lost it.
+    fn put_into_all(&mut self, targets: &[StreamId], delivery: Delivery) -> usize {
+        let Delivery { message, dup, ack } = delivery;
+        let shared = ack.map(|ack| {
+            let packet_id = ack.packet_id();
+            (packet_id, self.streams.share(self.client.options(), ack, targets.len()))
+        });
+        let queued = |message: Message| match shared {
+            Some((packet_id, key)) => Queued::Shared { message, dup, packet_id, key },
+            None => Queued::Sole(Delivery { message, dup, ack: None }),
+        };
+        let mut dropped = 0;
+        for id in targets {
+            dropped += usize::from(!self.put(*id, queued(message.clone())));
+        }
+        dropped
+    }
+
+    /// Puts a message into a stream, unless there is no room at all and it may be lost: whether it is there.
+    fn put(&mut self, id: StreamId, queued: Queued) -> bool {
+        let is_lost = queued.message().qos == QoS::AtMostOnce && self.streams.is_overflowing(id);
+        if !is_lost {
+            self.wakers.extend(self.streams.push(id, queued));
+        }
+        !is_lost
     }
 
     fn dispatch(&mut self, event: Event) {

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use mqtt_proto::{Message, PacketId, ReasonCode};
+use mqtt_proto::{Ack, Delivery, Message, PacketId, ReasonCode};
 
 use super::shared::Shared;
 use super::streams::{Claim, Queued};
@@ -34,11 +34,23 @@ impl Drop for Duty {
 }
 
 impl Received {
-    /// `shared` is there if it is the application that acknowledges.
-    pub(super) fn new(queued: Queued, shared: Option<Arc<Shared>>) -> Self {
-        let Queued { message, dup, packet_id, claim } = queued;
-        let duty = shared.filter(|_| claim.is_some()).map(|shared| Duty { claim, shared });
-        Self { message, dup, packet_id, duty }
+    /// A message out of a stream, and the claim to be settled.
+    pub(super) fn new(queued: Queued) -> (Self, Option<Claim>) {
+        let (message, dup, packet_id, claim) = match queued {
+            Queued::Sole(Delivery { message, dup, ack }) => {
+                (message, dup, ack.as_ref().map(Ack::packet_id), ack.map(Claim::Sole))
+            }
+            Queued::Shared { message, dup, packet_id, key } => {
+                (message, dup, Some(packet_id), Some(Claim::Shared(key)))
+            }
+        };
+        (Self { message, dup, packet_id, duty: None }, claim)
+    }
+
+    /// It is the application that acknowledges.
+    pub(super) fn with_duty(mut self, claim: Option<Claim>, shared: &Arc<Shared>) -> Self {
+        self.duty = claim.map(|claim| Duty { claim: Some(claim), shared: Arc::clone(shared) });
+        self
     }
 
     /// Whether the server marked it as a repetition: at QoS 1 it may have been here before.

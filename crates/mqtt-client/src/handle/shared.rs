@@ -10,10 +10,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use mqtt_proto::{Instant, Message};
 
+use super::Received;
 use super::inner::Inner;
 use super::outcomes::Page;
 use super::streams::{Queued, StreamId, Taken};
@@ -242,15 +243,30 @@ impl Shared {
     }
 
     /// Takes from a stream what it has, in the order of arrival: what needs no acknowledgement goes to `taken` all at once.
-    pub(crate) fn take(&self, id: StreamId, waker: Option<&Waker>, taken: &mut VecDeque<Queued>) -> Taken {
+    // Apart, as a message that is taken already needs none of its room on the stack.
+    #[inline(never)]
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        id: StreamId,
+        waker: Option<&Waker>,
+        taken: &mut VecDeque<Queued>,
+    ) -> Poll<Option<Received>> {
         let mut inner = self.lock();
         let now = self.recently(&mut inner, false);
         inner.begin_taking(now);
-        let mut first = inner.streams.take(id, waker, taken);
-        if let (Taken::Message(queued), false) = (&mut first, inner.manual_acks) {
-            let claim = queued.claim.take();
-            inner.settle(now, claim);
-        }
+        let first = match inner.streams.take(id, waker, taken) {
+            Taken::Message(queued) => {
+                let (received, claim) = Received::new(queued);
+                if inner.manual_acks {
+                    Poll::Ready(Some(received.with_duty(claim, self)))
+                } else {
+                    inner.settle(now, claim);
+                    Poll::Ready(Some(received))
+                }
+            }
+            Taken::Nothing => Poll::Pending,
+            Taken::Over => Poll::Ready(None),
+        };
         self.finish_small(inner);
         first
     }

@@ -64,7 +64,7 @@ impl Route {
 }
 
 #[derive(Debug, Default)]
-struct Stream {
+pub(crate) struct Stream {
     queue: VecDeque<Queued>,
     /// How many of them are to be acknowledged.
     claims: usize,
@@ -85,11 +85,34 @@ struct Shared {
 
 /// A message in a stream.
 #[derive(Debug)]
-pub(crate) struct Queued {
-    pub(crate) message: Message,
-    pub(crate) dup: bool,
-    pub(crate) packet_id: Option<PacketId>,
-    pub(crate) claim: Option<Claim>,
+pub(crate) enum Queued {
+    /// As it came, with the duty to acknowledge it, if there is one.
+    Sole(Delivery),
+    /// Others have to acknowledge it, too.
+    Shared { message: Message, dup: bool, packet_id: PacketId, key: u64 },
+}
+
+impl Queued {
+    pub(crate) fn message(&self) -> &Message {
+        match self {
+            Self::Sole(Delivery { message, .. }) | Self::Shared { message, .. } => message,
+        }
+    }
+
+    /// Whether it is to be acknowledged.
+    fn has_claim(&self) -> bool {
+        match self {
+            Self::Sole(delivery) => delivery.ack.is_some(),
+            Self::Shared { .. } => true,
+        }
+    }
+
+    pub(crate) fn into_claim(self) -> Option<Claim> {
+        match self {
+            Self::Sole(delivery) => delivery.ack.map(Claim::Sole),
+            Self::Shared { key, .. } => Some(Claim::Shared(key)),
+        }
+    }
 }
 
 /// A stream's part in the duty to acknowledge a message.
@@ -99,28 +122,27 @@ pub(crate) enum Claim {
     Shared(u64),
 }
 
-/// The claims on one message.
-pub(crate) struct Claims<I> {
-    /// Nobody wants the message.
-    pub(crate) unwanted: Option<Ack>,
-    /// One for each target.
-    pub(crate) each: I,
-}
-
-/// What became of a message that was offered to a stream.
-pub(crate) enum Offered {
-    Taken(Option<Waker>),
-    /// There is no room now.
-    Full(Delivery),
-    /// There is no room at all for a message that may be lost.
-    TooMuch,
-}
-
 /// What a stream has for whoever asks.
 pub(crate) enum Taken {
     Message(Queued),
     Nothing,
     Over,
+}
+
+impl Stream {
+    /// Counts a message that is about to be [pushed](Self::push).
+    #[inline]
+    pub(crate) fn count(&mut self, message: &Message, has_claim: bool) {
+        self.bytes += cost(message);
+        self.claims += usize::from(has_claim);
+    }
+
+    /// Puts a message in that is counted; whom to wake.
+    #[inline]
+    pub(crate) fn push(&mut self, counted: Queued) -> Option<Waker> {
+        self.queue.push_back(counted);
+        self.waker.take()
+    }
 }
 
 impl Routing {
@@ -196,40 +218,35 @@ impl Streams {
         self.tables(options).add(StreamId::Subscriber(id));
     }
 
-    /// Whom a message is for. Give the list back to [`Streams::recycle`].
-    pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
+    fn route(&mut self, client: &Client, message: &Message) -> &mut Vec<StreamId> {
         let changes = client.routing_changes();
         let tables = self.tables(client.options());
         let routing = tables.routing.get_or_insert_default();
         if !routing.route.is_for(message, changes) {
             routing.look_up(&tables.streams, client, message, changes);
         }
-        core::mem::take(&mut routing.route.targets)
+        &mut routing.route.targets
+    }
+
+    /// The stream that a message is for, if it is for one alone, which has room.
+    #[inline]
+    pub(crate) fn sole_with_room(&mut self, client: &Client, delivery: &Delivery) -> Option<&mut Stream> {
+        let [id] = self.route(client, &delivery.message)[..] else { return None };
+        let tables = self.0.as_mut()?;
+        let stream = tables.streams.get_mut(&id)?;
+        let is_full = stream.queue.len() >= tables.messages || stream.bytes >= tables.bytes.min(tables.overflow);
+        (!is_full).then_some(stream)
+    }
+
+    /// Whom a message is for. Give the list back to [`Streams::recycle`].
+    pub(crate) fn targets(&mut self, client: &Client, message: &Message) -> Vec<StreamId> {
+        core::mem::take(self.route(client, message))
     }
 
     pub(crate) fn recycle(&mut self, targets: Vec<StreamId>) {
         if let Some(routing) = self.0.as_mut().and_then(|tables| tables.routing.as_mut()) {
             routing.route.targets = targets;
         }
-    }
-
-    /// Puts a message that is for nobody else into a stream.
-    pub(crate) fn offer(&mut self, id: StreamId, may_grow: bool, delivery: Delivery) -> Offered {
-        let Some(tables) = &mut self.0 else { return Offered::TooMuch };
-        let Some(stream) = tables.streams.get_mut(&id) else { return Offered::TooMuch };
-        let is_full = stream.queue.len() >= tables.messages || stream.bytes >= tables.bytes;
-        if !may_grow && is_full {
-            return Offered::Full(delivery);
-        }
-        if delivery.ack.is_none() && stream.bytes >= tables.overflow {
-            return Offered::TooMuch;
-        }
-        let Delivery { message, dup, ack } = delivery;
-        stream.bytes += cost(&message);
-        stream.claims += usize::from(ack.is_some());
-        let packet_id = ack.as_ref().map(Ack::packet_id);
-        stream.queue.push_back(Queued { message, dup, packet_id, claim: ack.map(Claim::Sole) });
-        Offered::Taken(stream.waker.take())
     }
 
     pub(crate) fn is_full(&self, id: StreamId) -> bool {
@@ -245,32 +262,19 @@ impl Streams {
             .is_some_and(|tables| tables.streams.get(&id).is_some_and(|stream| stream.bytes >= tables.overflow))
     }
 
-    pub(crate) fn claims(
-        &mut self,
-        ack: Option<Ack>,
-        targets: usize,
-    ) -> Claims<impl Iterator<Item = Option<Claim>> + use<>> {
-        let (unwanted, sole, shared) = match (ack, targets, &mut self.0) {
-            (Some(ack), 0, _) | (Some(ack), _, None) => (Some(ack), None, None),
-            (Some(ack), 1, _) => (None, Some(Claim::Sole(ack)), None),
-            (Some(ack), _, Some(tables)) => {
-                tables.last += 1;
-                let shared = Shared { ack, missing: targets, refusal: None };
-                tables.routing.get_or_insert_default().shared.insert(tables.last, shared);
-                (None, None, Some(tables.last))
-            }
-            (None, _, _) => (None, None, None),
-        };
-        let mut sole = sole;
-        Claims { unwanted, each: core::iter::from_fn(move || Some(sole.take().or(shared.map(Claim::Shared)))) }
+    /// Several streams have to agree on an acknowledgement: the key of their claims.
+    pub(crate) fn share(&mut self, options: &Options, ack: Ack, streams: usize) -> u64 {
+        let tables = self.tables(options);
+        tables.last += 1;
+        let shared = Shared { ack, missing: streams, refusal: None };
+        tables.routing.get_or_insert_default().shared.insert(tables.last, shared);
+        tables.last
     }
 
     pub(crate) fn push(&mut self, id: StreamId, queued: Queued) -> Option<Waker> {
         let stream = self.0.as_mut()?.get_mut(id)?;
-        stream.bytes += cost(&queued.message);
-        stream.claims += usize::from(queued.claim.is_some());
-        stream.queue.push_back(queued);
-        stream.waker.take()
+        stream.count(queued.message(), queued.has_claim());
+        stream.push(queued)
     }
 
     /// Takes the next message; or leaves the waker, if one is given, for when there is one. If taking the others has no
@@ -284,8 +288,8 @@ impl Streams {
                 Taken::Message(queued)
             }
             Some(queued) => {
-                stream.bytes -= cost(&queued.message);
-                stream.claims -= usize::from(queued.claim.is_some());
+                stream.bytes -= cost(queued.message());
+                stream.claims -= usize::from(queued.has_claim());
                 Taken::Message(queued)
             }
             None if stream.is_over => Taken::Over,

@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use mqtt_proto::{ReasonCode, Subscribe};
 
 use super::inner::Slot;
 use super::lease::Lease;
-use super::streams::{Queued, StreamId, Taken};
+use super::streams::{Queued, StreamId};
 use super::{Received, block_on};
 use crate::Error;
 use crate::client::SubscriberId;
@@ -232,18 +231,9 @@ impl Inbox {
     }
 
     fn take(&mut self, waker: Option<&Waker>) -> Poll<Option<Received>> {
-        if let Some(queued) = self.taken.pop_front() {
-            return Poll::Ready(Some(Received::new(queued, None)));
-        }
-        let shared = self.lease.shared();
-        match shared.take(self.id, waker, &mut self.taken) {
-            // With a claim on it, acknowledging is left to the application.
-            Taken::Message(queued) => {
-                let shared = queued.claim.is_some().then(|| Arc::clone(shared));
-                Poll::Ready(Some(Received::new(queued, shared)))
-            }
-            Taken::Nothing => Poll::Pending,
-            Taken::Over => Poll::Ready(None),
+        match self.taken.pop_front() {
+            Some(queued) => Poll::Ready(Some(Received::new(queued).0)),
+            None => self.lease.shared().take(self.id, waker, &mut self.taken),
         }
     }
 }

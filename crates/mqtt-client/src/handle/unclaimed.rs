@@ -76,6 +76,11 @@ impl Unclaimed {
         self.kept.take().map_or_else(VecDeque::new, |kept| kept.queue)
     }
 
+    /// Whether the application takes messages.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
     /// The application takes messages: what is left is to be acknowledged.
     pub(crate) fn end(&mut self) -> impl Iterator<Item = Ack> + use<> {
         self.phase = Phase::Over;

@@ -120,7 +120,7 @@ impl ClientEvent {
     /// About how many bytes it holds that the peer has chosen: what the limit of waiting events counts.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Message(delivery) => delivery.len(),
+            Self::Message(delivery) => message_len(&delivery.message),
             Self::Acknowledged(acknowledged) => properties_len(&acknowledged.properties),
             Self::Subscribed { suback, .. } => suback.reasons.len() + suback.properties().encoded_len(),
             Self::Unsubscribed { unsuback, .. } => unsuback.reasons.len() + unsuback.properties().encoded_len(),
@@ -148,7 +148,7 @@ impl ServerEvent {
     /// About how many bytes it holds that the peer has chosen: what the limit of waiting events counts.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Message(delivery) => delivery.len(),
+            Self::Message(delivery) => message_len(&delivery.message),
             Self::Acknowledged(acknowledged) => properties_len(&acknowledged.properties),
             Self::Subscribe(SubscribeRequest { subscribe, .. }) => {
                 let filters = subscribe.subscriptions.iter().map(|subscription| subscription.filter.as_bytes().len());
@@ -180,11 +180,6 @@ impl ServerEvent {
 }
 
 impl Delivery {
-    fn len(&self) -> usize {
-        let Message { topic, payload, .. } = &self.message;
-        topic.as_bytes().len() + payload.len() + properties_len(self.message.properties())
-    }
-
     fn duplicate(&self) -> Self {
         let ack = self.ack.as_ref().map(|ack| Ack {
             key: ack.key,
@@ -195,6 +190,12 @@ impl Delivery {
     }
 }
 
+#[inline]
+pub(super) fn message_len(message: &Message) -> usize {
+    message.topic.as_bytes().len() + message.payload.len() + properties_len(message.properties())
+}
+
+#[inline]
 fn properties_len(properties: &Properties) -> usize {
     if properties.is_empty() { 0 } else { properties.encoded_len() }
 }

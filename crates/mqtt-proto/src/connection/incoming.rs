@@ -28,7 +28,7 @@ use crate::{
 };
 
 use super::control::TypedAck;
-use super::{CommandError, Connection, Delivery, Phase, Rejected, Role, rules};
+use super::{CommandError, Connection, Delivery, Phase, Rejected, Role, event, rules};
 
 /// PUBACKs and PUBRECs that are owed, in the order of the PUBLISHes (MQTT-4.6.0-2, MQTT-4.6.0-3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -91,6 +91,21 @@ impl Dues {
 }
 
 impl<R: Role> Connection<R> {
+    /// The next event, if it is a message: who knows where it goes before it is [taken](Self::poll_message) moves it once.
+    #[inline]
+    pub fn peek_message(&self) -> Option<&Delivery> {
+        R::message_in(self.events.front()?)
+    }
+
+    /// [`poll_event`](Self::poll_event), if the next event is a message.
+    #[inline]
+    pub fn poll_message(&mut self) -> Option<Delivery> {
+        let len = event::message_len(&self.peek_message()?.message);
+        self.input_waited |= self.is_event_queue_full();
+        self.event_bytes -= len;
+        self.events.pop_front().and_then(R::into_message)
+    }
+
     /// Acknowledges a QoS 1 or 2 message: it is the application's now. PUBACK or PUBREC goes out as soon as all messages
     /// before it are acknowledged too.
     ///
@@ -302,8 +317,9 @@ impl<R: Role> Connection<R> {
         let Session { born, connections: connection, .. } = self.session;
         let key = key.map(|(packet_id, due, delivery)| AckKey { born, packet_id, qos, connection, due, delivery });
         let ack = key.map(Ack::new);
-        let delivery = Delivery { message, dup, ack };
-        self.tell(R::message(delivery));
+        self.event_bytes += event::message_len(&message);
+        // Made where it goes: an event is large to move.
+        self.events.push_back(R::message(Delivery { message, dup, ack }));
     }
 
     /// Sends the acknowledgements up to the first that the application still owes.

@@ -281,7 +281,7 @@ impl<R: Role> Connection<R> {
     /// Takes the session out, for the next connection. Everything else ends here: timers, aliases, quotas, limits. Poll
     /// the events first. A QoS 1 or 2 message among them counts as never received: the peer will send it again.
     pub fn into_session(mut self) -> Session {
-        for ack in self.events.iter().filter_map(R::unread_ack) {
+        for ack in self.events.iter().filter_map(R::message_in).filter_map(|delivery| delivery.ack.as_ref()) {
             self.session.forget_delivery(ack);
         }
         self.session.end_connection();

@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 use core::hash::Hash;
 
-use crate::{Ack, Auth, Packet, ProtocolError};
+use crate::{Auth, Packet, ProtocolError};
 
 use super::event::{Acknowledged, ClientEvent, Closed, Delivery, ServerEvent};
 use super::{Connection, client, server};
@@ -39,8 +39,11 @@ pub(crate) mod sealed {
         fn duplicate(event: &Self::Event) -> Self::Event;
         /// About how many bytes of the peer's an event keeps alive.
         fn event_len(event: &Self::Event) -> usize;
-        /// The duty that comes with an event that nobody has read.
-        fn unread_ack(event: &Self::Event) -> Option<&Ack>;
+        /// The message that an event tells of.
+        fn message_in(event: &Self::Event) -> Option<&Delivery>;
+        /// The same, moved. `None` never comes, for the event was looked at: any other one is forgotten, because code that drops
+        /// it would need a copy of the message to look at.
+        fn into_message(event: Self::Event) -> Option<Delivery>;
         /// Takes a packet that only this role receives.
         fn receive(connection: &mut Connection<Self>, packet: Packet) -> Result<(), ProtocolError>
         where
@@ -76,8 +79,20 @@ impl sealed::Machine for Client {
         event.len()
     }
 
-    fn unread_ack(event: &ClientEvent) -> Option<&Ack> {
-        if let ClientEvent::Message(delivery) = event { delivery.ack.as_ref() } else { None }
+    #[inline]
+    fn message_in(event: &ClientEvent) -> Option<&Delivery> {
+        if let ClientEvent::Message(delivery) = event { Some(delivery) } else { None }
+    }
+
+    #[inline]
+    fn into_message(event: ClientEvent) -> Option<Delivery> {
+        match event {
+            ClientEvent::Message(delivery) => Some(delivery),
+            other => {
+                core::mem::forget(other);
+                None
+            }
+        }
     }
 
     fn receive(connection: &mut Connection<Self>, packet: Packet) -> Result<(), ProtocolError> {
@@ -113,8 +128,20 @@ impl sealed::Machine for Server {
         event.len()
     }
 
-    fn unread_ack(event: &ServerEvent) -> Option<&Ack> {
-        if let ServerEvent::Message(delivery) = event { delivery.ack.as_ref() } else { None }
+    #[inline]
+    fn message_in(event: &ServerEvent) -> Option<&Delivery> {
+        if let ServerEvent::Message(delivery) = event { Some(delivery) } else { None }
+    }
+
+    #[inline]
+    fn into_message(event: ServerEvent) -> Option<Delivery> {
+        match event {
+            ServerEvent::Message(delivery) => Some(delivery),
+            other => {
+                core::mem::forget(other);
+                None
+            }
+        }
     }
 
     fn receive(connection: &mut Connection<Self>, packet: Packet) -> Result<(), ProtocolError> {
