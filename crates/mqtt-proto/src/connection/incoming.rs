@@ -312,6 +312,8 @@ impl<R: Role> Connection<R> {
         number
     }
 
+    // Within its callers, or the message is moved once more on its way.
+    #[inline(always)]
     fn deliver(&mut self, message: Message, dup: bool, key: Option<(PacketId, u64, u64)>) {
         let qos = message.qos;
         let Session { born, connections: connection, .. } = self.session;

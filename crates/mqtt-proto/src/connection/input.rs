@@ -195,10 +195,10 @@ impl<R: Role> Connection<R> {
             return self.handle_bare(&frame);
         }
         // Looked at once more to tell a client in which version its CONNECT is wrong.
-        let connect = if self.phase == Phase::AwaitConnect { frame.clone() } else { Bytes::new() };
+        let connect = (self.phase == Phase::AwaitConnect).then(|| frame.clone());
         match Packet::decode(self.version, frame).and_then(|packet| self.handle_packet(packet)) {
             Ok(()) => self.packet_received(),
-            Err(error) => self.fail_frame(error, &connect),
+            Err(error) => self.fail_frame(error, connect.as_deref().unwrap_or_default()),
         }
         self.phase != Phase::Closed
     }
