@@ -36,7 +36,7 @@ impl Client {
             published: Cell::new(0),
             received: Cell::new(0),
             warm_up: job.warm_up(),
-            sent: job.payload(),
+            sent: job.payload().to_vec(),
             meter: RefCell::new(None),
         });
         let id = CString::new(job.client_id()).expect("no zero in it");

@@ -46,14 +46,14 @@ async fn publish(job: &Job, qos: QoS) {
     let meter = Meter::start();
     publish_many(job, &client, qos, job.count).await;
     if qos == QoS::AtMostOnce {
-        publish_one(&client, QoS::AtLeastOnce, job.payload()).await;
+        publish_one(&client, QoS::AtLeastOnce, job.payload().to_vec()).await;
     }
     meter.stop(WHO, job);
     verify_sink(job);
 }
 
 async fn publish_many(job: &Job, client: &MqttClient, qos: QoS, count: u64) {
-    let payload = job.payload();
+    let payload = job.payload().to_vec();
     if qos == QoS::AtMostOnce {
         for _ in 0..count {
             publish_one(client, qos, payload.clone()).await;
@@ -105,7 +105,7 @@ async fn receive(job: Job, qos: QoS) {
 
 async fn latency(job: &Job) {
     let client = connect(job).await;
-    let payload = job.payload();
+    let payload = job.payload().to_vec();
     let mut latencies = Latencies::with_capacity(job.count);
     let mut meter = None;
     for index in 0..job.warm_up() + job.count {

@@ -60,7 +60,7 @@ async fn running(job: &Job) -> MqttSink {
 
 async fn publish(job: &Job, qos: u8) {
     let sink = running(job).await;
-    let (topic, payload) = (ByteString::from_static(TOPIC), Bytes::from(job.payload()));
+    let (topic, payload) = (ByteString::from_static(TOPIC), Bytes::copy_from_slice(&job.payload()));
     let total = job.warm_up() + job.count;
     let acknowledged = Rc::new(Cell::new(0));
     let counter = Rc::clone(&acknowledged);
@@ -123,7 +123,7 @@ async fn receive(job: Job, qos: u8) {
 
 async fn latency(job: &Job) {
     let sink = running(job).await;
-    let (topic, payload) = (ByteString::from_static(TOPIC), Bytes::from(job.payload()));
+    let (topic, payload) = (ByteString::from_static(TOPIC), Bytes::copy_from_slice(&job.payload()));
     let mut latencies = Latencies::with_capacity(job.count);
     let mut meter = None;
     for index in 0..job.warm_up() + job.count {

@@ -5,7 +5,6 @@ mod link;
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use harness::{Counting, Job, Latencies, Memory, Meter, TOPIC, Task, is_right, verify_sink};
 use link::{Link, Loop};
 use mqtt_client::{Event, Message, QoS, TopicName};
@@ -38,7 +37,7 @@ fn main() {
 }
 
 fn message(job: &Job, qos: u8) -> Message {
-    Message::new(TopicName::from_static(TOPIC), Bytes::from(job.payload())).with_qos(level(qos))
+    Message::new(TopicName::from_static(TOPIC), job.payload()).with_qos(level(qos))
 }
 
 fn publish(own: &mut Loop, job: &Job, qos: u8) {

@@ -6,7 +6,6 @@
 use std::num::NonZeroU16;
 use std::time::Instant;
 
-use bytes::Bytes;
 use harness::{Job, Latencies, Memory, Meter, TOPIC, Task, is_right, verify_sink};
 use mqtt_client::{Error, Handle, Options, QoS, TopicName, Version};
 
@@ -57,7 +56,7 @@ pub fn options(job: &Job) -> Options {
 }
 
 async fn publish(who: &str, job: &Job, qos: u8, client: Handle) {
-    let (topic, payload) = (TopicName::from_static(TOPIC), Bytes::from(job.payload()));
+    let (topic, payload) = (TopicName::from_static(TOPIC), job.payload());
     let level = level(qos);
     for index in 1..=job.warm_up() {
         let mut ticket = client.publish(topic.clone(), payload.clone(), level);
@@ -95,7 +94,7 @@ async fn receive(who: &str, job: &Job, qos: u8, client: Handle) {
 }
 
 async fn latency(who: &str, job: &Job, client: Handle) {
-    let (topic, payload) = (TopicName::from_static(TOPIC), Bytes::from(job.payload()));
+    let (topic, payload) = (TopicName::from_static(TOPIC), job.payload());
     let publish = || client.publish(topic.clone(), payload.clone(), QoS::AtLeastOnce);
     for _ in 0..job.warm_up() {
         publish().await.expect("it is acknowledged");

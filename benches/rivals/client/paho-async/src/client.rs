@@ -43,7 +43,7 @@ impl Client {
             counts: Mutex::default(),
             changed: Condvar::new(),
             warm_up: job.warm_up(),
-            sent: job.payload(),
+            sent: job.payload().to_vec(),
         });
         let context = ptr::from_ref(&*state).cast_mut().cast();
         let options = ConnectOptions::new(job.window().into(), context, on_success, on_failure);

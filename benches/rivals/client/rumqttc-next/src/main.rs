@@ -4,7 +4,6 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use harness::{Counting, Job, Latencies, Memory, Meter, TOPIC, Task, is_right, verify_sink};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, PublishOptions, QoS, ValidatedTopic};
 
@@ -46,7 +45,7 @@ fn new(job: &Job) -> (AsyncClient, EventLoop) {
 async fn publish(job: &Job, qos: u8) {
     let (client, mut eventloop) = new(job);
     let total = job.warm_up() + job.count;
-    let (topic, payload) = (ValidatedTopic::new(TOPIC).expect("it is one"), Bytes::from(job.payload()));
+    let (topic, payload) = (ValidatedTopic::new(TOPIC).expect("it is one"), job.payload());
     tokio::spawn(async move {
         for _ in 0..total {
             client
@@ -96,7 +95,7 @@ async fn receive(job: &Job, qos: u8) {
 
 async fn latency(job: &Job) {
     let (client, mut eventloop) = new(job);
-    let (topic, payload) = (ValidatedTopic::new(TOPIC).expect("it is one"), Bytes::from(job.payload()));
+    let (topic, payload) = (ValidatedTopic::new(TOPIC).expect("it is one"), job.payload());
     let mut latencies = Latencies::with_capacity(job.count);
     let mut meter = None;
     for index in 0..job.warm_up() + job.count {

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use harness::{Counting, Job, Latencies, Memory, Meter, TOPIC, Task, is_right, verify_sink};
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS};
 
@@ -43,7 +42,7 @@ fn new(job: &Job) -> (AsyncClient, EventLoop) {
 async fn publish(job: &Job, qos: u8) {
     let (client, mut eventloop) = new(job);
     let total = job.warm_up() + job.count;
-    let payload = Bytes::from(job.payload());
+    let payload = job.payload();
     tokio::spawn(async move {
         for _ in 0..total {
             client.publish_bytes(TOPIC, level(qos), false, payload.clone()).await.expect("there will be room");
@@ -90,7 +89,7 @@ async fn receive(job: &Job, qos: u8) {
 
 async fn latency(job: &Job) {
     let (client, mut eventloop) = new(job);
-    let payload = Bytes::from(job.payload());
+    let payload = job.payload();
     let mut latencies = Latencies::with_capacity(job.count);
     let mut meter = None;
     for index in 0..job.warm_up() + job.count {
