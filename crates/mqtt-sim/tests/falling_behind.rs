@@ -1,8 +1,10 @@
 //! An application that lets events wait: the machine takes no more input, and the silence is not the server's.
 
+use bytes::Buf;
 use mqtt_proto::{
-    AckPacket, Auth, Client, Config, ConnAck, Connect, Message, Packet, PacketId, Publish, QoS, ReasonCode, Role,
-    Server, Session, SubAck, Subscribe, Subscription, Text, TopicFilter, TopicName, UnsubAck, Unsubscribe, Version,
+    AckPacket, Auth, Client, Config, ConnAck, Connect, Connection, Message, Packet, PacketId, Publish, QoS, ReasonCode,
+    Role, Server, Session, SubAck, Subscribe, Subscription, Text, TopicFilter, TopicName, UnsubAck, Unsubscribe,
+    Version,
 };
 use mqtt_sim::pair::Solo;
 
@@ -46,6 +48,12 @@ fn a_message_that_is_looked_at_first_makes_room_when_it_is_taken() {
             assert!(client.connection.wants_input());
         }
     }
+    client.feed_packet(&message(LIMIT / 2));
+    client.feed_packet(&message(LIMIT / 2 + 1));
+    assert!(client.connection.poll_message().is_some());
+    client.feed_packet(&message(LIMIT / 2));
+    assert!(!client.connection.wants_input(), "the one that was not taken still counts");
+    assert!(client.connection.poll_message().is_some() && client.connection.poll_message().is_some());
     client.connection.handle_eof(client.instant());
     assert!(client.connection.peek_message().is_none() && client.connection.poll_message().is_none());
     assert_eq!(client.events().len(), 1, "what is no message stays where it is");
@@ -79,12 +87,30 @@ fn a_server_whose_answer_waits_behind_large_messages_is_not_taken_for_dead() {
 }
 
 #[test]
+fn a_server_is_not_taken_for_dead_right_behind_what_had_to_wait() {
+    type Take = fn(&mut Connection<Client>) -> bool;
+    let takes: [Take; 2] = [|client| client.poll_event().is_some(), |client| client.poll_message().is_some()];
+    for take in takes {
+        let mut client = client();
+        client.feed_packet(&message(LIMIT));
+        client.connection.ping(client.instant()).unwrap();
+        client.now += 10_000;
+        assert!(take(&mut client.connection));
+        client.connection.handle_timeout(client.instant());
+        assert!(!client.connection.is_closed(), "PINGRESP may be behind it");
+    }
+}
+
+#[test]
 fn a_large_message_that_cannot_be_written_does_not_keep_the_machine_from_reading() {
     let mut client = client();
     let large = Message::new(TopicName::from_static("t"), vec![b'x'; 10 << 20]);
     client.connection.publish(client.instant(), large).expect("one message may exceed the outbox's limit");
     client.feed_packet(&message(1));
     assert_eq!(client.events().len(), 1, "the server may be writing, and read only afterwards");
+    let before = client.connection.outbox_written();
+    client.connection.outbox().advance(1_000);
+    assert_eq!(client.connection.outbox_written(), before + 1_000);
 }
 
 /// Takes seven bytes as a property.
@@ -110,8 +136,11 @@ fn check_size<R: Role>(open: impl Fn(Config) -> Solo<R>, packet: &Packet, size: 
         solo.feed_packet(packet);
         assert!(!solo.connection.is_closed(), "{packet:?}");
         assert_eq!(!solo.connection.wants_input(), is_full, "{size} of {limit} for {packet:?}");
-        assert!(solo.connection.poll_event().is_some());
-        assert!(solo.connection.wants_input());
+        let is_taken = match packet {
+            Packet::Publish(_) => solo.connection.poll_message().is_some(),
+            _ => solo.connection.poll_event().is_some(),
+        };
+        assert!(is_taken && solo.connection.wants_input());
     }
 }
 

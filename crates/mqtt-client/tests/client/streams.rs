@@ -117,6 +117,23 @@ fn a_stream_is_full_in_bytes_too_but_takes_one_message_of_any_size() {
 }
 
 #[test]
+fn a_message_with_room_does_not_overtake_one_that_waits_for_it() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let mut rig = Rig::new(options().stream_limit(1, 1 << 20));
+        let (mut full, mut other) = (rig.subscribe("a"), rig.subscribe("b"));
+        for topic in ["a", "a", "b", "b"] {
+            rig.server.publish(Instant::ZERO, crate::world::message(topic, qos)).unwrap();
+        }
+        rig.crank();
+        assert!(other.try_next().is_none());
+        assert!(full.try_next().is_some());
+        assert!(other.try_next().is_some());
+        assert!(full.try_next().is_some() && full.try_next().is_none());
+        assert!(other.try_next().is_some() && other.try_next().is_none());
+    }
+}
+
+#[test]
 fn a_full_stream_does_not_hold_up_the_acknowledgements_that_came_with_it() {
     let mut rig = Rig::new(options().stream_limit(1, 1 << 20));
     let _stream = rig.subscribe("a");
