@@ -6,13 +6,27 @@ use std::process::Command;
 
 use super::measure::rivals_target;
 use super::results::Figure;
-use crate::shell::{command, output, run};
+use crate::shell::{command, output, root, run};
 
-/// Builds all of them; the folder in which they then lie.
+/// Builds all of them, each with the features that it asks for itself, as an application has them: together, all would have
+/// the Tokio of the one that asks for most, and an idle task of it takes more memory. Says in which folder they then lie.
 pub(super) fn build() -> Result<PathBuf, String> {
-    // Those that count instructions have profiles of their own.
-    let mut build = command("cargo build --quiet --locked --release --workspace --exclude codec --exclude size");
-    run(build.args(["--manifest-path", "benches/rivals/Cargo.toml", "--target-dir"]).arg(rivals_target()))?;
+    let mut packages = vec!["peer".to_owned(), "run".to_owned()];
+    for area in ["broker", "client"] {
+        let folder = root().join("benches/rivals").join(area);
+        let failed = |error| format!("cannot read {}: {error}", folder.display());
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.path().join("src/main.rs").exists() {
+                packages.push(format!("{area}-{}", entry.file_name().to_string_lossy()));
+            }
+        }
+    }
+    packages.sort();
+    for package in packages {
+        let mut build = command("cargo build --quiet --locked --release --manifest-path benches/rivals/Cargo.toml");
+        run(build.args(["--package", &package, "--target-dir"]).arg(rivals_target()))?;
+    }
     Ok(rivals_target().join("release"))
 }
 

@@ -74,12 +74,12 @@ impl Link {
     /// Writes what there is, and tells what that has ended, or else waits until the socket is ready or time is up, and reads once.
     /// Messages are acknowledged here.
     pub(crate) fn turn(&mut self, own: &mut Loop, mut told: impl FnMut(&Event)) {
-        let is_written = self.write(own.now());
+        self.write(own.now());
         if self.tell(own.now(), &mut told) {
             return; // at QoS 0, to be written is the end
         }
         let mut interest = PollFlags::empty();
-        interest.set(PollFlags::OUT, !is_written);
+        interest.set(PollFlags::OUT, self.client.wants_output()); // what had no room before, too
         interest.set(PollFlags::IN, self.client.wants_input());
         let left = self.client.poll_timeout().map(|at| at.since(own.now()));
         let mut socket = [PollFd::new(&self.stream, interest)];
