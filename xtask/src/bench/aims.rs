@@ -123,7 +123,7 @@ impl Aims {
 const MET: &str = "met";
 
 /// Waits cost nothing that processor time does not count: they say where it comes from.
-const EXPLANATION: &str = "switches";
+pub(super) const EXPLANATION: &str = "switches";
 
 /// What is counted by differences is not exactly 0.
 const NOTHING: f64 = 0.0005;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::aims::Aims;
+use super::aims::{Aims, EXPLANATION};
 use super::measure::{Cost, Programs};
 use super::results::{self, Figure, medians};
 use super::{compare, rivals};
@@ -172,15 +172,15 @@ fn pivot(text: &mut String, figures: &[&Figure], metric: &str, prefix: &str) {
                 words.push("-".to_owned());
                 continue;
             };
-            let mut word = grouped(figure.value);
+            let mut word = if metric == EXPLANATION { shortened(figure.value) } else { grouped(figure.value) };
             if rank(who) == 2 && figure.value <= best {
                 word = format!("_{word}_");
             }
             if rank(who) == 1 && figure.value < best {
                 word = format!("**{word}**");
             }
-            if let Some(allocations) = value(row, who, "allocations").filter(|allocations| allocations.value >= 0.0005)
-            {
+            let allocations = value(row, who, "allocations").filter(|_| metric != EXPLANATION);
+            if let Some(allocations) = allocations.filter(|allocations| allocations.value >= 0.0005) {
                 write!(word, " ({})", shortened(allocations.value)).expect("a string takes everything");
             }
             words.push(word);
